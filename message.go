@@ -3,11 +3,13 @@ package rocketkit
 import (
 	"iter"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
+
+// clientGoShardingKey is where rocketmq-client-go keeps the sharding key that Java keeps in __SHARDINGKEY.
+const clientGoShardingKey = "SHARDING_KEY"
 
 // Message is a message as a consumer receives it. It is read-only and safe to read from several goroutines. Its body and
 // properties lie in the block that the broker sent with up to 31 other messages: keep a Message, or copy what you keep
@@ -35,14 +37,14 @@ func (m *Message) Body() []byte { return m.raw.Body }
 func (m *Message) Tag() string { return m.property(protocol.PropertyTags) }
 
 // Keys returns the keys the message can be looked up by.
-func (m *Message) Keys() []string { return strings.Fields(m.property(protocol.PropertyKeys)) }
+func (m *Message) Keys() []string { return m.raw.Keys() }
 
 // ShardingKey returns the key whose messages keep their order; empty when it has none.
 func (m *Message) ShardingKey() string {
-	if key, ok := m.raw.Properties.Get(protocol.PropertyShardingKey); ok {
+	if key := m.property(protocol.PropertyShardingKey); key != "" {
 		return key
 	}
-	return m.property(protocol.PropertyShardingKeyGo)
+	return m.property(clientGoShardingKey)
 }
 
 // Property returns a property by name, a caller's or one of RocketMQ's (MessageConst). It reads the received block each
@@ -55,10 +57,7 @@ func (m *Message) Properties() iter.Seq2[string, string] { return m.raw.Properti
 // ID returns the id that the sender gave the message (UNIQ_KEY); the same for each delivery and retry. A message sent
 // without one gives OffsetID.
 func (m *Message) ID() string {
-	if id, ok := m.raw.Properties.Get(protocol.PropertyUniqKey); ok {
-		return id
-	}
-	return m.OffsetID()
+	return m.raw.ID()
 }
 
 // OffsetID returns the id made of the storing broker's address and the commit-log offset (MessageDecoder.createMessageId).
@@ -75,10 +74,10 @@ func (m *Message) Offset() int64 { return m.raw.QueueOffset }
 func (m *Message) Attempt() int { return int(m.raw.ReconsumeTimes) + 1 }
 
 // BornTime returns when the sender made the message, by its clock, to the millisecond.
-func (m *Message) BornTime() time.Time { return time.UnixMilli(m.raw.BornTime) }
+func (m *Message) BornTime() time.Time { return m.raw.BornTime() }
 
 // StoreTime returns when the broker stored this delivery of it, by its clock, to the millisecond.
-func (m *Message) StoreTime() time.Time { return time.UnixMilli(m.raw.StoreTime) }
+func (m *Message) StoreTime() time.Time { return m.raw.StoreTime() }
 
 // BornHost returns the sender's address as the broker saw it.
 func (m *Message) BornHost() netip.AddrPort { return m.raw.BornHost }

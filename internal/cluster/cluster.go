@@ -2,16 +2,13 @@ package cluster
 
 import (
 	"context"
-	"fmt"
+	"github.com/rocketkit/rocketkit/internal/frame"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/rocketkit/rocketkit/internal/frame"
-	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
-	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // Config is what a Cluster needs; the root package has validated it and filled in every default.
@@ -75,36 +72,10 @@ func (c *Cluster) NameServers() []string { return c.cfg.NameServers }
 // Routes returns the shared table of routes, which is keyed by physical topic.
 func (c *Cluster) Routes() *route.Table { return c.routes }
 
-// Call sends a request and returns its answer, whatever code it bears. ctx is the only clock.
-func (c *Cluster) Call(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
-	return c.remote.Call(ctx, address, req)
-}
-
-// SendOneWay sends a request that has no answer.
-func (c *Cluster) SendOneWay(ctx context.Context, address string, req *frame.Frame) error {
-	return c.remote.Send(ctx, address, req)
-}
-
-// Invoke sends a request under ctx and the request time-out, and returns its answer when that bears code 0, else a
-// *protocol.Error.
-func (c *Cluster) Invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
-	defer cancel()
-	answer, err := c.remote.Call(ctx, address, req)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
-	}
-	if err := protocol.Check(req.Code, address, answer); err != nil {
-		return nil, err
-	}
-	return answer, nil
+// invoke sends a request of the Cluster's own, which concerns all tenants.
+func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
+	return (&View{Cluster: c}).Invoke(ctx, address, req)
 }
 
 // RequestTimeout returns how long one request may take.
 func (c *Cluster) RequestTimeout() time.Duration { return c.cfg.RequestTimeout }
-
-// View is a Cluster as one tenant sees it.
-type View struct {
-	*Cluster
-	Names tenant.Names
-}

@@ -79,7 +79,7 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	}
 	var failures []error
 	for _, address := range c.beatAddresses(m.Consumer != nil) {
-		if _, err := c.Invoke(ctx, address, req.Frame()); err != nil {
+		if _, err := c.invoke(ctx, address, req.Frame()); err != nil {
 			failures = append(failures, err)
 		}
 	}
@@ -124,11 +124,7 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 	if !some {
 		return
 	}
-	req, err := data.Frame()
-	if err == nil {
-		_, err = c.Invoke(ctx, address, req)
-	}
-	if err != nil && ctx.Err() == nil {
+	if _, err := c.invoke(ctx, address, data.Frame()); err != nil && ctx.Err() == nil {
 		c.cfg.Log.Warn("heartbeat failed", "broker", address, "error", err)
 	}
 }

@@ -47,5 +47,5 @@ func (n *nameServers) Ask(ctx context.Context, req *frame.Frame, final func(*fra
 func (n *nameServers) ask(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cluster.cfg.RequestTimeout)
 	defer cancel()
-	return n.cluster.Call(ctx, address, req)
+	return n.cluster.remote.Call(ctx, address, req)
 }

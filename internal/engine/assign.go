@@ -9,7 +9,7 @@ import (
 // assign shares queues among members exactly as the Java client's AllocateMessageQueueAveragely does, so that groups may
 // mix: both lists sorted, each member gets a run of neighbours, the first ones one more when it doesn't come out even.
 // queues must be sorted. A member that is not in the list gets nothing.
-func assign(queues []route.Queue, members []string, self string) []route.Queue {
+func assign(queues []protocol.Queue, members []string, self string) []protocol.Queue {
 	members = slices.Clone(members)
 	slices.Sort(members)
 	members = slices.Compact(members)

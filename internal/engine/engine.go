@@ -30,8 +30,8 @@ type Engine struct {
 	settler settler
 
 	mu     sync.Mutex
-	queues map[route.Queue]*queue // owned
-	going  map[route.Queue]*queue // lost, not yet let go
+	queues map[protocol.Queue]*queue // owned
+	going  map[protocol.Queue]*queue // lost, not yet let go
 	state  State
 	waits  string // what the state waits for
 
@@ -46,8 +46,8 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		view:   view,
 		log:    view.Log().With("group", cfg.Group),
 		topics: map[string]*topic{},
-		queues: map[route.Queue]*queue{},
-		going:  map[route.Queue]*queue{},
+		queues: map[protocol.Queue]*queue{},
+		going:  map[protocol.Queue]*queue{},
 		bytes:  allowance{max: consumerBytes},
 		ready:  make(chan struct{}),
 		again:  make(chan struct{}, 1),

@@ -16,7 +16,7 @@ import (
 type queue struct {
 	engine *Engine
 	topic  *topic // subscription it belongs to
-	id     route.Queue
+	id     protocol.Queue
 	public rocketkit.Queue
 	room   chan struct{} // wakes the pull loop when there may be room again
 	stop   context.CancelFunc
@@ -34,7 +34,7 @@ type queue struct {
 	why       error   // what the last pull failed of
 }
 
-func newQueue(e *Engine, t *topic, id route.Queue) *queue {
+func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 	return &queue{
 		engine: e, topic: t, id: id,
 		public:    rocketkit.Queue{Topic: t.name, Broker: id.Broker, ID: int(id.ID)},

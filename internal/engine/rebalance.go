@@ -120,7 +120,7 @@ func (e *Engine) retryRouted(ctx context.Context) bool {
 }
 
 // own makes the topic's queues exactly those wanted.
-func (e *Engine) own(ctx context.Context, t *topic, wanted []route.Queue) {
+func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, q := range e.queues {

@@ -80,8 +80,8 @@ func (e *Engine) seedTopic(ctx context.Context, t *topic) error {
 
 // unseeded asks for the group's offset of every queue: which have none, and how many have one. Queues of a broker that
 // can't be reached are left to when they are; an error means that no broker could.
-func (e *Engine) unseeded(ctx context.Context, t *topic, queues []route.Queue) (missing []route.Queue, found int, err error) {
-	t.unasked = map[route.Queue]bool{}
+func (e *Engine) unseeded(ctx context.Context, t *topic, queues []protocol.Queue) (missing []protocol.Queue, found int, err error) {
+	t.unasked = map[protocol.Queue]bool{}
 	down := map[string]error{}
 	for _, q := range queues {
 		if down[q.Broker] != nil {
@@ -122,7 +122,7 @@ func (e *Engine) startOffset(ctx context.Context, q *queue) (int64, error) {
 }
 
 // firstOffset is the configured start for a fresh group, and the oldest message otherwise.
-func (e *Engine) firstOffset(ctx context.Context, q route.Queue, fresh bool) (int64, error) {
+func (e *Engine) firstOffset(ctx context.Context, q protocol.Queue, fresh bool) (int64, error) {
 	var req *frame.Frame
 	parse := protocol.ParseMinOffset
 	switch {
@@ -143,7 +143,7 @@ func (e *Engine) firstOffset(ctx context.Context, q route.Queue, fresh bool) (in
 }
 
 // storedOffset asks what the group has committed. A negative offset, which brokers accept and client-go commits, is none.
-func (e *Engine) storedOffset(ctx context.Context, q route.Queue) (offset int64, found bool, err error) {
+func (e *Engine) storedOffset(ctx context.Context, q protocol.Queue) (offset int64, found bool, err error) {
 	answer, err := e.call(ctx, q.Broker, q.Topic, protocol.QueryOffset{
 		Group: e.group, Topic: q.Topic, QueueID: q.ID, BrokerName: q.Broker,
 	}.Frame())

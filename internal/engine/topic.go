@@ -22,8 +22,8 @@ type topic struct {
 	pool     *pool.Pool[task] // nil for the retry topic
 	labels   context.Context  // pprof labels of its handlers
 
-	unasked map[route.Queue]bool // queues whose broker didn't answer when the group's start was set
-	fresh   bool                 // the group had no offsets of this topic when Run began
+	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
+	fresh   bool                    // the group had no offsets of this topic when Run began
 
 	handled, failed atomic.Int64
 	lastError       atomic.Pointer[string]

@@ -1,44 +1,24 @@
 package route
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// Queue names one queue of a topic, by physical name.
-type Queue struct {
-	Topic  string
-	Broker string // broker name: a master and its replicas share it
-	ID     int32
-}
-
-// Compare orders queues as the Java client does before it allocates them (MessageQueue.compareTo): topic, broker, id.
-func (q Queue) Compare(o Queue) int {
-	return cmp.Or(cmp.Compare(q.Topic, o.Topic), cmp.Compare(q.Broker, o.Broker), cmp.Compare(q.ID, o.ID))
-}
-
-const masterID = 0 // RocketMQ's MixAll.MASTER_ID; replicas have higher numbers
-
-const ( // PermName
-	permWrite = 1 << 1
-	permRead  = 1 << 2
-)
-
 // Route is one topic's queues and the addresses that serve them, at one moment. It is never changed once made.
 type Route struct {
 	Topic string
-	Read  []Queue // what consumers share out, in Compare order
-	Write []Queue // what producers send to, in Compare order: writable, and their master is up
+	Read  []protocol.Queue // what consumers share out, in Compare order
+	Write []protocol.Queue // what producers send to, in Compare order: writable, and their master is up
 
 	brokers map[string]map[int64]string
 }
 
 // Master returns the address of a broker's master; false when it is down or the broker unknown.
 func (r *Route) Master(broker string) (string, bool) {
-	address, ok := r.brokers[broker][masterID]
+	address, ok := r.brokers[broker][protocol.MasterID]
 	return address, ok
 }
 
@@ -46,7 +26,7 @@ func (r *Route) Master(broker string) (string, bool) {
 // reading from a replica while the master is away.
 func (r *Route) Address(broker string, id int64) (string, bool) {
 	nodes := r.brokers[broker]
-	for _, want := range []int64{id, masterID} {
+	for _, want := range []int64{id, protocol.MasterID} {
 		if address, ok := nodes[want]; ok {
 			return address, true
 		}
@@ -74,21 +54,21 @@ func newRoute(topic string, data protocol.TopicRoute) *Route {
 		r.brokers[b.Name] = b.Addresses
 	}
 	for _, q := range data.Queues {
-		if q.Perm&permRead != 0 {
+		if q.Perm&protocol.PermRead != 0 {
 			r.Read = appendQueues(r.Read, topic, q.Broker, q.ReadQueues)
 		}
-		if _, up := r.Master(q.Broker); up && q.Perm&permWrite != 0 {
+		if _, up := r.Master(q.Broker); up && q.Perm&protocol.PermWrite != 0 {
 			r.Write = appendQueues(r.Write, topic, q.Broker, q.WriteQueues)
 		}
 	}
-	slices.SortFunc(r.Read, Queue.Compare)
-	slices.SortFunc(r.Write, Queue.Compare)
+	slices.SortFunc(r.Read, protocol.Queue.Compare)
+	slices.SortFunc(r.Write, protocol.Queue.Compare)
 	return r
 }
 
-func appendQueues(dst []Queue, topic, broker string, n int32) []Queue {
+func appendQueues(dst []protocol.Queue, topic, broker string, n int32) []protocol.Queue {
 	for id := range n {
-		dst = append(dst, Queue{Topic: topic, Broker: broker, ID: id})
+		dst = append(dst, protocol.Queue{Topic: topic, Broker: broker, ID: id})
 	}
 	return dst
 }

@@ -127,14 +127,14 @@ func (t *Table) fetch(ctx context.Context, topic string, e *entry, done chan str
 func (t *Table) ask(ctx context.Context, topic string) (*Route, error) {
 	req := protocol.GetRoute{Topic: topic}.Frame()
 	// One name server that doesn't know the topic proves nothing: it may have started a second ago. Ask them all.
-	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code != protocol.TopicNotExist })
+	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code != protocol.CodeTopicNotExist })
 	if err != nil {
 		return nil, err
 	}
-	if answer.Code == protocol.TopicNotExist {
+	if answer.Code == protocol.CodeTopicNotExist {
 		return nil, ErrNoRoute
 	}
-	data, err := protocol.ParseRoute(answer)
+	data, err := protocol.ParseTopicRoute(answer)
 	if err != nil {
 		return nil, err
 	}
