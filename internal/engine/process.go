@@ -104,6 +104,10 @@ func (e *Engine) judge(t task, err error) (level int32, done bool) {
 		log.Warn("message goes to the dead-letter topic")
 		return levelDeadLetter, false
 	}
+	if e.cfg.Retries == 0 {
+		log.Warn("message goes to the dead-letter topic: the group has no retries")
+		return levelDeadLetter, false
+	}
 	log.Warn("message will be retried")
 	if v.Delay < 0 {
 		return levelByBroker, false
