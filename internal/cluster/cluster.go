@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
 )

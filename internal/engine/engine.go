@@ -36,7 +36,7 @@ type Engine struct {
 	waits   string         // what the state waits for
 	letting sync.WaitGroup // lost queues being let go
 
-	handlers       context.Context // ends when the drain gives up on them
+	handlers       context.Context //nolint:containedctx // of the handlers that run; ends when the drain gives up on them
 	cancelHandlers context.CancelFunc
 }
 

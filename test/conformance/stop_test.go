@@ -79,7 +79,7 @@ func TestStopRepeatsNoRetry(t *testing.T) {
 	}
 }
 
-// A handler that outlasts the drain is cancelled, and its message delivered again.
+// A handler that outlasts the drain is canceled, and its message delivered again.
 func TestDrainCancelsSlowHandlers(t *testing.T) {
 	client := open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
@@ -111,5 +111,5 @@ func TestDrainCancelsSlowHandlers(t *testing.T) {
 	block.Store(false)
 	c.end(t)
 	run(t, client, cfg)
-	got.await(t, "the cancelled message", func(counts map[string]int) bool { return counts["slow"] > 0 })
+	got.await(t, "the canceled message", func(counts map[string]int) bool { return counts["slow"] > 0 })
 }
