@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"github.com/rocketkit/rocketkit/internal/frame"
 	"log/slog"
 	"sync"
 	"time"
