@@ -109,7 +109,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 	err := e.seed(ctx)
 	if err == nil {
-		e.rebalanceUntil(ctx)
+		err = e.rebalanceUntil(ctx)
 	}
 	unfinished := e.drain()
 	stopBackground()
