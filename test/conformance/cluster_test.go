@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -202,4 +203,14 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
+}
+
+// exists tells whether the name servers have a route for a topic.
+func exists(t *testing.T, client *rocketkit.Client, topic string) bool {
+	t.Helper()
+	_, err := admin.New(client).Topic(t.Context(), topic)
+	if err != nil && !errors.Is(err, rocketkit.ErrNoRoute) {
+		t.Fatal(err)
+	}
+	return err == nil
 }
