@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -22,7 +23,9 @@ type queue struct {
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 
-	commits sync.Mutex // held over a commit: an older floor must not be stored over a newer one
+	commits sync.Mutex  // held over a commit: an older floor must not be stored over a newer one
+	dirty   atomic.Bool // in the committer's list
+	behind  atomic.Bool // its last commit failed
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
@@ -210,6 +213,9 @@ func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 	if q.window == w {
 		q.position = result.NextOffset
 		w.advance(result.NextOffset)
+		if result.NextOffset != asked {
+			q.moved() // even where nothing was handed out, as when a filter leaves nothing
+		}
 	}
 	return nil
 }
@@ -262,6 +268,7 @@ func (q *queue) restart(position int64) {
 		q.window.discard()
 	}
 	q.window, q.position, q.committed = newWindow(position), position, -1
+	q.moved()
 }
 
 // letGo ends the ownership: nothing more is pulled or begun, handlers that run may finish for a while, and what they

@@ -13,7 +13,6 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
-	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
@@ -37,7 +36,7 @@ func open(t *testing.T, tenant string) *rocketkit.Client {
 
 func config(t *testing.T, tenant string) rocketkit.Config {
 	return rocketkit.Config{
-		NameServers: testcluster.Shared(t).NameServers(),
+		NameServers: rocketmq.Cluster(t).NameServers(),
 		Tenant:      tenant,
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
