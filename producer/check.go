@@ -95,7 +95,7 @@ func checkProperty(name, value string) error {
 		if field != "" {
 			return fmt.Errorf("%q is RocketMQ's own: set Message.%s", name, field)
 		}
-		return fmt.Errorf("%q is RocketMQ's own: choose another name", shorten(name))
+		return fmt.Errorf("%s is RocketMQ's own: choose another name", shorten(name))
 	}
 	switch {
 	case name == "":
