@@ -55,7 +55,7 @@ const (
 	rebalanceEvery = 20 * time.Second // the Java client's rocketmq.client.rebalance.waitInterval
 	releaseWithin  = 5 * time.Second  // how long a lost queue's handlers may delay its last commit
 	leaveWithin    = 5 * time.Second  // the last commits and the unregistering, after the drain
-	afterCancel    = 2 * time.Second  // how long cancelled handlers are waited for
+	afterCancel    = 2 * time.Second  // how long canceled handlers are waited for
 	minBackoff     = 100 * time.Millisecond
 	maxBackoff     = time.Second
 )
