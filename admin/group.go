@@ -130,21 +130,29 @@ func (a *Admin) openGroup(ctx context.Context, op string, c GroupConfig) (
 	return t, physical, have, missing, nil
 }
 
-// GroupTopics says what DeleteGroup deletes beside the group. The zero GroupTopics is nothing more.
-type GroupTopics struct {
-	Retry       bool // the topic %RETRY%group, with the messages that wait to be tried again
-	DeadLetters bool // the topic %DLQ%group, with every dead letter
-}
+// GroupTopic is a topic that belongs to a group.
+type GroupTopic string
 
-// DeleteGroup deletes a group and all that it has committed, on every master and then on every replica, and the topics
-// of its own that are asked for as [Admin.DeleteTopic] does. What isn't there counts as deleted. Stop its consumers
+// What DeleteGroup can delete beside a group. Each is the beginning of the topic's name, before the group's.
+const (
+	Retry       GroupTopic = retryPrefix      // with the messages that wait to be tried again
+	DeadLetters GroupTopic = deadLetterPrefix // with every dead letter
+)
+
+// DeleteGroup deletes a group and all that it has committed, on every master and then on every replica, and those of
+// its own topics that also names, as [Admin.DeleteTopic] does; others stay. What isn't there counts as deleted. Stop its consumers
 // first: brokers make a group anew for a consumer that is still there, and a stopping one leaves a last trace for a
 // moment, so delete again where that matters.
-func (a *Admin) DeleteGroup(ctx context.Context, group string, also GroupTopics) error {
+func (a *Admin) DeleteGroup(ctx context.Context, group string, also ...GroupTopic) error {
 	op := "delete group " + shown(group)
 	physical, err := a.group(op, "group", group)
 	if err != nil {
 		return err
+	}
+	for _, topic := range also {
+		if topic != Retry && topic != DeadLetters {
+			return invalid(op, "also", fmt.Errorf("%q is neither Retry nor DeadLetters", string(topic)))
+		}
 	}
 	brokers, err := a.someBrokers(ctx, op, nil)
 	if err != nil {
@@ -157,11 +165,8 @@ func (a *Admin) DeleteGroup(ctx context.Context, group string, also GroupTopics)
 			return a.change(ctx, s, protocol.DeleteGroup{Group: physical, RemoveOffsets: true}.Frame())
 		})
 	}
-	if also.Retry {
-		a.deleteTopic(ctx, t, brokers, retryPrefix+physical)
-	}
-	if also.DeadLetters {
-		a.deleteTopic(ctx, t, brokers, deadLetterPrefix+physical)
+	for _, topic := range also {
+		a.deleteTopic(ctx, t, brokers, string(topic)+physical)
 	}
 	return t.err()
 }

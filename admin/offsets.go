@@ -11,17 +11,17 @@ import (
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// QueueOffsets is what one queue holds: the messages from Min to before Max.
-type QueueOffsets struct {
+// QueueRange is what one queue holds: the messages from Min to before Max.
+type QueueRange struct {
 	Queue  rocketkit.Queue
 	Min    int64     // of the oldest message; messages below were deleted by age. Equal to Max in an empty queue
 	Max    int64     // one past the newest message, so that of the next one
 	Newest time.Time // when the newest message was stored; zero when unknown or when there never was one
 }
 
-// GroupOffsets is how far a group has come in one queue.
-type GroupOffsets struct {
-	QueueOffsets
+// GroupOffset is how far a group has come in one queue.
+type GroupOffset struct {
+	QueueRange // its fields are the GroupOffset's
 
 	// Committed is the offset of the next message the group wants, meaningless unless HasCommitted. It can lie below Min,
 	// when messages were deleted before the group came to them, and above Max, when someone set it so.
@@ -35,7 +35,7 @@ type GroupOffsets struct {
 
 // Lag returns how many messages the group has yet to consume: those that are still there from Committed on. It is false
 // when nothing was committed, because then how many of the queue's messages the group wants isn't known to the broker.
-func (o GroupOffsets) Lag() (messages int64, known bool) {
+func (o GroupOffset) Lag() (messages int64, known bool) {
 	if !o.HasCommitted {
 		return 0, false
 	}
@@ -45,7 +45,7 @@ func (o GroupOffsets) Lag() (messages int64, known bool) {
 // TopicOffsets returns what every queue of a topic holds, sorted by broker and id; what it could read when some brokers
 // fail. Queues above ReadQueues are listed too, as they may hold messages. A topic that no name server knows gives an
 // error that wraps [rocketkit.ErrNoRoute].
-func (a *Admin) TopicOffsets(ctx context.Context, topic string) ([]QueueOffsets, error) {
+func (a *Admin) TopicOffsets(ctx context.Context, topic string) ([]QueueRange, error) {
 	op := "read the offsets of topic " + shown(topic)
 	physical, err := a.readable(op, topic)
 	if err != nil {
@@ -56,17 +56,17 @@ func (a *Admin) TopicOffsets(ctx context.Context, topic string) ([]QueueOffsets,
 	if err != nil {
 		return nil, err
 	}
-	result := make([]QueueOffsets, len(queues))
+	result := make([]QueueRange, len(queues))
 	for i, q := range queues {
-		result[i] = q.QueueOffsets
+		result[i] = q.QueueRange
 	}
 	return result, t.err()
 }
 
-// GroupOffsets returns how far a group has come in every queue of a topic, sorted by broker and id; what it could read
+// Offsets returns how far a group has come in every queue of a topic, sorted by broker and id; what it could read
 // when some brokers fail. A group that doesn't exist has committed nothing. A topic that no name server knows gives an
 // error that wraps [rocketkit.ErrNoRoute].
-func (a *Admin) GroupOffsets(ctx context.Context, group, topic string) ([]GroupOffsets, error) {
+func (a *Admin) Offsets(ctx context.Context, group, topic string) ([]GroupOffset, error) {
 	op := fmt.Sprintf("read the offsets of group %s in topic %s", shown(group), shown(topic))
 	physicalGroup, err := a.group(op, "group", group)
 	if err != nil {
@@ -81,18 +81,18 @@ func (a *Admin) GroupOffsets(ctx context.Context, group, topic string) ([]GroupO
 	if err != nil {
 		return nil, err
 	}
-	answers, outcomes := onEach(ctx, queues, func(ctx context.Context, q queueOn) (GroupOffsets, error) {
+	answers, outcomes := onEach(ctx, queues, func(ctx context.Context, q queueOn) (GroupOffset, error) {
 		answer, err := a.ask(ctx, q.server, protocol.QueryOffset{
 			Group: physicalGroup, Topic: physical, QueueID: int32(q.Queue.ID), BrokerName: q.Queue.Broker,
 		}.Frame())
 		if err != nil && !protocol.HasCode(err, protocol.CodeQueryNotFound) {
-			return GroupOffsets{}, err
+			return GroupOffset{}, err
 		}
-		o := GroupOffsets{QueueOffsets: q.QueueOffsets}
+		o := GroupOffset{QueueRange: q.QueueRange}
 		o.Committed, o.HasCommitted, err = protocol.ParseQueryOffset(answer)
 		return o, err
 	})
-	var result []GroupOffsets
+	var result []GroupOffset
 	for i, o := range answers {
 		t.add([]server{queues[i].asTarget()}, outcomes[i:i+1])
 		if outcomes[i] == nil {
@@ -141,7 +141,7 @@ func (a *Admin) SearchOffsets(ctx context.Context, topic string, at time.Time) (
 
 // queueOn is a queue and the master that has it.
 type queueOn struct {
-	QueueOffsets
+	QueueRange
 	server server
 }
 
