@@ -3,7 +3,7 @@ package engine
 import (
 	"slices"
 
-	"github.com/rocketkit/rocketkit/internal/route"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // assign shares queues among members exactly as the Java client's AllocateMessageQueueAveragely does, so that groups may

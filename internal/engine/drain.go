@@ -23,6 +23,7 @@ func (e *Engine) drain() error {
 		e.cancelHandlers()
 		left = awaitIdle(queues, afterCancel)
 	}
+	e.letting.Wait()
 	for _, t := range e.topics {
 		if t.pool != nil {
 			t.pool.Stop()

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit/internal/cluster"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/route"
-	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // Engine is one member of one group. Make it with New, run it once.
@@ -29,11 +29,12 @@ type Engine struct {
 	again   chan struct{} // a rebalance is wanted
 	settler settler
 
-	mu     sync.Mutex
-	queues map[protocol.Queue]*queue // owned
-	going  map[protocol.Queue]*queue // lost, not yet let go
-	state  State
-	waits  string // what the state waits for
+	mu      sync.Mutex
+	queues  map[protocol.Queue]*queue // owned
+	going   map[protocol.Queue]*queue // lost, not yet let go
+	state   State
+	waits   string         // what the state waits for
+	letting sync.WaitGroup // lost queues being let go
 
 	handlers       context.Context // ends when the drain gives up on them
 	cancelHandlers context.CancelFunc
@@ -60,17 +61,22 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	for name, t := range cfg.Topics {
-		physical, err := view.Names.Topic(name)
+		physical, err := view.Names.Resource(name)
 		if err != nil {
 			return nil, err
 		}
-		e.topics[physical] = newTopic(e, name, physical, t)
+		if e.topics[physical], err = newTopic(e, name, physical, t); err != nil {
+			return nil, err
+		}
 	}
 	retry, err := view.Names.Retry(cfg.Group)
 	if err != nil {
 		return nil, err
 	}
-	e.retry = newTopic(e, tenant.RetryPrefix+cfg.Group, retry, Topic{})
+	retryName, _ := view.Names.LogicalTopic(retry)
+	if e.retry, err = newTopic(e, retryName, retry, Topic{}); err != nil {
+		return nil, err
+	}
 	e.topics[retry] = e.retry
 	e.member = cluster.Member{Group: e.group, Consumer: e.consumerData(), Handle: e.serve}
 	return e, nil
@@ -113,7 +119,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // stopped makes nothing of an error that only says that Run was told to stop.
 func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
 	return err

@@ -25,11 +25,11 @@ func (e *Engine) process(t task) {
 	pprof.SetGoroutineLabels(t.topic.labels)
 	err := errGoexit
 	defer func() { e.settle(t, err) }() // deferred, so that a handler's Goexit settles its message too
-	err = e.call(t)
+	err = e.handle(t)
 }
 
-// call runs the handler under its time-out; a panic becomes an error.
-func (e *Engine) call(t task) (err error) {
+// handle runs the handler under its time-out; a panic becomes an error.
+func (e *Engine) handle(t task) (err error) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
 		return &Verdict{Action: DeadLetter, Why: err}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-	"github.com/rocketkit/rocketkit/internal/route"
 )
 
 // queue is one queue while this member owns it: a pull loop and the window of what it has handed out.
@@ -26,12 +25,13 @@ type queue struct {
 	commits sync.Mutex // held over a commit: an older floor must not be stored over a newer one
 
 	mu        sync.Mutex
-	window    *window // nil until the position is known
-	position  int64   // next offset to pull
-	maxOffset int64   // one past the newest, as of the last pull
-	node      int64   // which replica the broker suggested to pull from
-	committed int64   // last offset the broker took; -1 when unknown
-	why       error   // what the last pull failed of
+	window    *window   // nil until the position is known
+	position  int64     // next offset to pull
+	maxOffset int64     // one past the newest, as of the last pull
+	node      int64     // which replica the broker suggested to pull from
+	committed int64     // last offset the broker took; -1 when unknown
+	pulled    time.Time // when the last pull was answered
+	why       error     // what the last pull failed of
 }
 
 func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
@@ -146,7 +146,7 @@ func (q *queue) pull(ctx context.Context) error {
 		return err
 	}
 	q.mu.Lock()
-	q.why, q.node, q.maxOffset = nil, result.SuggestBrokerID, result.MaxOffset
+	q.why, q.node, q.maxOffset, q.pulled = nil, result.SuggestBrokerID, result.MaxOffset, time.Now()
 	q.mu.Unlock()
 	return q.take(result, position)
 }
@@ -162,7 +162,7 @@ func (q *queue) ask(ctx context.Context, address string, position int64) (protoc
 		MaxMessages:    pullBatch,
 		SysFlag:        protocol.PullSuspend,
 		SuspendMillis:  holdPull.Milliseconds(),
-		SubVersion:     q.topic.sub.SubVersion,
+		SubVersion:     q.topic.sub.Version,
 		ExpressionType: q.topic.sub.ExpressionType,
 		BrokerName:     q.id.Broker,
 	}.Frame())
@@ -263,7 +263,7 @@ func (q *queue) restart(position int64) {
 
 // letGo ends the ownership: nothing more is pulled or begun, handlers that run may finish for a while, and what they
 // finished is committed, so that who gets the queue next starts behind it.
-func (q *queue) letGo(ctx context.Context) {
+func (q *queue) letGo() {
 	q.stop()
 	<-q.done
 	w := q.current()
@@ -275,9 +275,8 @@ func (q *queue) letGo(ctx context.Context) {
 	select {
 	case <-w.retire():
 	case <-limit.C:
-	case <-ctx.Done():
 	}
-	if err := q.commit(ctx); err != nil {
+	if err := q.commit(context.Background()); err != nil { // bounded by the request time-out
 		q.engine.log.Warn("last commit of a lost queue failed: its new owner repeats some messages", "queue", q.public, "error", err)
 	}
 }

@@ -127,7 +127,7 @@ func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 		if q.topic == t && !slices.Contains(wanted, id) {
 			delete(e.queues, id)
 			e.going[id] = q
-			go e.letGo(q)
+			e.letting.Go(func() { e.letGo(q) })
 		}
 	}
 	for _, id := range wanted {
@@ -140,7 +140,7 @@ func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 }
 
 func (e *Engine) letGo(q *queue) {
-	q.letGo(e.handlers)
+	q.letGo()
 	e.mu.Lock()
 	if e.going[q.id] == q {
 		delete(e.going, q.id)

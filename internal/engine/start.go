@@ -8,7 +8,6 @@ import (
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-	"github.com/rocketkit/rocketkit/internal/route"
 )
 
 // seedAgain is how long after finding a topic half seeded it is looked at again: another member may be seeding it.

@@ -3,12 +3,11 @@ package engine
 import (
 	"context"
 	"runtime/pprof"
-	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rocketkit/rocketkit/internal/pool"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-	"github.com/rocketkit/rocketkit/internal/route"
 )
 
 // topic is one subscription: its filter, its pool and what it holds in memory. The group's retry topic is one too,
@@ -39,8 +38,12 @@ type task struct {
 	size   int32 // of the body as pulled: what it takes of the budget
 }
 
-func newTopic(e *Engine, name, physical string, cfg Topic) *topic {
-	t := &topic{name: name, physical: physical, cfg: cfg, sub: protocol.SubscriptionFor(physical, cfg.Tags)}
+func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
+	sub, err := protocol.SubscriptionFor(physical, strings.Join(cfg.Tags, "||"))
+	if err != nil {
+		return nil, err
+	}
+	t := &topic{name: name, physical: physical, cfg: cfg, sub: sub}
 	t.budget = budget{
 		maxMessages: max(minCached, cachedPerWork*cfg.Workers),
 		maxBytes:    topicBytes,
@@ -50,16 +53,16 @@ func newTopic(e *Engine, name, physical string, cfg Topic) *topic {
 	if cfg.Handle != nil {
 		t.pool = pool.New(cfg.Workers, e.process)
 	}
-	return t
+	return t, nil
 }
 
 // wants tells whether the subscription asks for the message. Brokers filter tags by their hash, which others share.
 func (t *topic) wants(m *protocol.Message) bool {
-	if len(t.cfg.Tags) == 0 {
+	if len(t.sub.Tags) == 0 {
 		return true
 	}
 	tag, _ := m.Properties.Get(protocol.PropertyTags)
-	return slices.Contains(t.cfg.Tags, tag)
+	return t.sub.Matches(tag)
 }
 
 func (t *topic) failedWith(err error) {

@@ -154,6 +154,13 @@ func (w *window) unfinished() int {
 	return w.running
 }
 
+// held counts the tickets from the oldest unfinished one on.
+func (w *window) held() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int(w.next - w.first)
+}
+
 // within tells whether fewer than limit tickets lie between the oldest unfinished and the newest. When not, room is
 // woken by the next finish.
 func (w *window) within(limit uint64, room chan struct{}) bool {
