@@ -54,8 +54,8 @@ const (
 	ReqSendMessageV2         int32 = 310
 	ReqSendBatch             int32 = 320
 	ReqPushReply             int32 = 326 // broker to producer
-	ReqGetTopicConfig        int32 = 351 // since 5.0
-	ReqGetGroupConfig        int32 = 352 // since 5.0
+	ReqGetTopicConfig        int32 = 351 // not in 4.9
+	ReqGetGroupConfig        int32 = 352 // not in 4.9
 )
 
 // Response codes, RocketMQ's classes RemotingSysResponseCode and ResponseCode.

@@ -9,7 +9,7 @@ import (
 )
 
 // Magic numbers of the two store formats, RocketMQ's enum MessageVersion. V2 has a topic length of 2 bytes and is
-// used for topics longer than 127 bytes (since 5.1).
+// used for topics longer than 127 bytes; 4.9 knows only the first.
 const (
 	magicV1 uint32 = 0xdaa320a7
 	magicV2 uint32 = 0xdaa320ab

@@ -13,7 +13,7 @@ type ConsumeDirectly struct {
 	ClientID   string
 	MessageID  string // the broker's OffsetID
 	BrokerName string
-	Topic      string  // since 5.0
+	Topic      string  // not in 4.9
 	Message    Message // at the member only
 }
 

@@ -56,5 +56,8 @@ func HasCode(err error, codes ...int32) bool {
 
 // badAnswer wraps what was wrong with an answer, or with a request of a server, whose code was read already.
 func badAnswer(request int32, err error) error {
+	if errors.Is(err, ErrMalformed) {
+		return fmt.Errorf("%s: %w", RequestName(request), err)
+	}
 	return fmt.Errorf("%s: %w: %w", RequestName(request), ErrMalformed, err)
 }

@@ -16,13 +16,13 @@ type GroupConfig struct {
 	Orderly               bool              `json:"consumeMessageOrderly"`
 	RetryQueues           int32             `json:"retryQueueNums"` // at 0 a broker takes messages back and drops them
 	RetryMaxTimes         int32             `json:"retryMaxTimes"`
-	RetryPolicy           json.RawMessage   `json:"groupRetryPolicy,omitempty"` // RocketMQ's GroupRetryPolicy as it came; since 5.0
+	RetryPolicy           json.RawMessage   `json:"groupRetryPolicy,omitempty"` // RocketMQ's GroupRetryPolicy as it came; not in 4.9
 	BrokerID              int64             `json:"brokerId"`
 	SlowBrokerID          int64             `json:"whichBrokerWhenConsumeSlowly"`
 	NotifyMembersEnable   bool              `json:"notifyConsumerIdsChangedEnable"`
 	SysFlag               int32             `json:"groupSysFlag"`
 	ConsumeTimeoutMinutes int32             `json:"consumeTimeoutMinute"`
-	Attributes            map[string]string `json:"attributes,omitempty"` // in a CreateGroup, names begin with + or -; since 5.1
+	Attributes            map[string]string `json:"attributes,omitempty"` // in a CreateGroup, names begin with + or -; not in 4.9
 }
 
 // NewGroupConfig gives a group with the settings that Java's class has.
@@ -83,7 +83,7 @@ type DeleteGroup struct {
 }
 
 // Frame gives the request in the fields of DeleteSubscriptionGroupRequestHeader: the flag has one name in 4.9 and
-// another since 5.0, and goes under both.
+// another in 5.x, and goes under both.
 func (r DeleteGroup) Frame() *frame.Frame {
 	h := newHeader(3)
 	h.text("groupName", r.Group)

@@ -49,15 +49,37 @@ func inflate(body []byte, kind int32, limit int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: unknown compression %d", ErrMalformed, kind>>8)
 }
 
-// inflateZstd runs the decoder in this goroutine (concurrency 1): it starts none that could be left behind.
+// maxZstdWindow is how far back a frame may refer: Java's encoder, which doesn't know a body's length when it begins,
+// announces 2 MiB for the smallest body. The decoder's own bound can't be lower than its bound for the window.
+const maxZstdWindow = 8 << 20
+
+// inflateZstd decodes into one growing slice, in this goroutine: no window is allocated, no goroutine started.
 func inflateZstd(body []byte, limit int) ([]byte, error) {
-	r, err := zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(uint64(max(limit, 1<<10))), zstd.WithDecoderMaxWindow(8<<20))
+	var head zstd.Header
+	if err := head.Decode(body); err != nil {
+		return nil, fmt.Errorf("%w: zstd: %w", ErrMalformed, err)
+	}
+	if head.HasFCS && head.FrameContentSize > uint64(limit) {
+		return nil, tooLarge("zstd", limit)
+	}
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(uint64(max(limit, maxZstdWindow))), zstd.WithDecoderMaxWindow(maxZstdWindow))
+	if err != nil {
+		return nil, fmt.Errorf("zstd: %w", err)
+	}
+	defer r.Close()
+	out, err := r.DecodeAll(body, nil)
+	if len(out) > limit {
+		return nil, tooLarge("zstd", limit)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: zstd: %w", ErrMalformed, err)
 	}
-	defer r.Close()
-	return readLimited("zstd", r, len(body), limit)
+	return out, nil
+}
+
+func tooLarge(format string, limit int) error {
+	return fmt.Errorf("%w: %s: more than %d bytes inflated", ErrMalformed, format, limit)
 }
 
 // readLimited reads r to its end. The buffer grows with what is really there, not with what a header promises.
@@ -65,7 +87,7 @@ func readLimited(format string, r io.Reader, compressed, limit int) ([]byte, err
 	out := bytes.NewBuffer(make([]byte, 0, min(4*compressed, limit)+bytes.MinRead))
 	n, err := out.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	if n > int64(limit) {
-		return nil, fmt.Errorf("%w: %s: more than %d bytes inflated", ErrMalformed, format, limit)
+		return nil, tooLarge(format, limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrMalformed, format, err)

@@ -24,7 +24,7 @@ type PullMessage struct {
 	QueueID        int32
 	Offset         int64 // first offset wanted
 	MaxMessages    int32
-	MaxBytes       int32  // 0 leaves it to the broker (256 KiB); read since 5.0
+	MaxBytes       int32  // 0 leaves it to the broker (256 KiB), as 4.9 always does
 	SysFlag        int32  // Pull bits
 	CommitOffset   int64  // stored for the group when PullCommitOffset is set
 	SuspendMillis  int64  // how long the broker may hold the request with PullSuspend

@@ -14,7 +14,7 @@ type ResetOffset struct {
 	Group, Topic string
 	Time         int64 // ms since 1970; -1 means the end of the queue
 	Force        bool  // also forwards; brokers since 5.2 always do
-	OneQueue     bool  // only QueueID, and to Offset; since 5.2
+	OneQueue     bool  // only QueueID, and to Offset; brokers that pass resets on ignore it
 	QueueID      int32
 	Offset       int64 // -1 lets Time decide
 }

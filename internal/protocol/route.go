@@ -16,8 +16,8 @@ const (
 // answered with TOPIC_NOT_EXIST. Answered by [ParseTopicRoute].
 type GetRoute struct{ Topic string }
 
-// Frame gives the request in the fields of GetRouteInfoRequestHeader. It asks for standard JSON, which name servers
-// of 4.9.3 and later give.
+// Frame gives the request in the fields of GetRouteInfoRequestHeader. It asks for standard JSON; an answer in
+// fastjson's dialect is read as well.
 func (r GetRoute) Frame() *frame.Frame {
 	h := newHeader(2)
 	h.text("topic", r.Topic)

@@ -53,7 +53,7 @@ type ConsumerRunningInfo struct {
 	Subscriptions []SubscriptionData
 	Queues        map[Queue]QueueInfo
 	Statuses      map[string]ConsumeStatus // by topic
-	UserInfo      map[string]string        // printed in a section of its own; since 5.0
+	UserInfo      map[string]string        // printed in a section of its own; not in 4.9
 	Stack         string
 }
 

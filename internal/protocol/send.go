@@ -83,7 +83,7 @@ type SendResult struct {
 	QueueOffset   int64 // of the first message of a batch
 	TransactionID string
 	BatchID       string // UNIQ_KEY of a batch that the broker stored as one message
-	RecallHandle  string // since 5.3.2, for a delayed message
+	RecallHandle  string // of a delayed message; not in 4.9
 	Region        string // MSG_REGION; empty when the broker has none
 }
 

@@ -61,7 +61,7 @@ type ConsumeStats struct {
 type ConsumeOffset struct {
 	Broker   int64 `json:"brokerOffset"`   // one past the queue's newest message
 	Consumer int64 `json:"consumerOffset"` // committed; 0 also when nothing is
-	Pull     int64 `json:"pullOffset"`     // since 5.0
+	Pull     int64 `json:"pullOffset"`     // not in 4.9
 	LastTime int64 `json:"lastTimestamp"`  // when the last consumed message was stored, ms since 1970
 }
 

@@ -20,7 +20,7 @@ type TopicConfig struct {
 	FilterType  string            `json:"topicFilterType"` // empty means SingleTag
 	SysFlag     int32             `json:"topicSysFlag"`
 	Order       bool              `json:"order"`
-	Attributes  map[string]string `json:"attributes,omitempty"` // such as message.type; since 5.0
+	Attributes  map[string]string `json:"attributes,omitempty"` // such as message.type; not in 4.9
 }
 
 // NewTopicConfig gives a topic that can be read and written, with the same number of queues for both.
@@ -64,7 +64,7 @@ func attributeChanges(attributes map[string]string) string {
 	return strings.Join(changes, ",")
 }
 
-// GetTopicConfig is request 351 (GET_TOPIC_CONFIG), which brokers know since 5.0; 4.9 answers
+// GetTopicConfig is request 351 (GET_TOPIC_CONFIG), which 4.9 answers with
 // REQUEST_CODE_NOT_SUPPORTED. Answered by [ParseTopicConfig].
 type GetTopicConfig struct{ Topic string }
 

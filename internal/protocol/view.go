@@ -5,7 +5,7 @@ import "github.com/rocketkit/rocketkit/internal/frame"
 // ViewMessage is request 33 (VIEW_MESSAGE_BY_ID): the message at a commit-log offset of one broker.
 // Answered by [ParseViewMessage].
 type ViewMessage struct {
-	Topic  string // since 5.3, for the broker's access control
+	Topic  string // for the broker's access control; not in 4.9
 	Offset int64  // out of ParseOffsetID
 }
 
