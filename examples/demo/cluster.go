@@ -15,9 +15,9 @@ func cluster(ctx context.Context) (nameServers string, stop func(), err error) {
 		return given, func() {}, nil
 	}
 	fmt.Println("starting a RocketMQ name server and broker ...")
-	c, err := testcluster.Start(ctx, testcluster.Config{Progress: os.Stdout})
+	c, err := testcluster.Start(ctx, testcluster.Config{Log: os.Stdout})
 	if err != nil {
 		return "", nil, err
 	}
-	return strings.Join(c.NameServers(), ";"), c.Close, nil
+	return strings.Join(c.NameServers(), ";"), func() { c.Close() }, nil
 }

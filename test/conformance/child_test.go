@@ -16,7 +16,6 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
-	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
 // childVariable makes the test binary a service instead: it consumes "orders" as "billing", configured by the
@@ -74,7 +73,7 @@ func start(t *testing.T, tenant string, got *tally) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1", "ROCKETKIT_TENANT="+tenant,
-		"ROCKETKIT_NAMESRV="+strings.Join(testcluster.Shared(t).NameServers(), ";"))
+		"ROCKETKIT_NAMESRV="+strings.Join(rocketmq.Cluster(t).NameServers(), ";"))
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

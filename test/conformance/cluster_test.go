@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
-	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
@@ -36,7 +36,7 @@ func open(t *testing.T, tenant string) *rocketkit.Client {
 
 func config(t *testing.T, tenant string) rocketkit.Config {
 	return rocketkit.Config{
-		NameServers: testcluster.Shared(t).NameServers(),
+		NameServers: rocketmq.Cluster(t).NameServers(),
 		Tenant:      tenant,
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -202,4 +202,14 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
+}
+
+// exists tells whether the name servers have a route for a topic.
+func exists(t *testing.T, client *rocketkit.Client, topic string) bool {
+	t.Helper()
+	_, err := admin.New(client).Topic(t.Context(), topic)
+	if err != nil && !errors.Is(err, rocketkit.ErrNoRoute) {
+		t.Fatal(err)
+	}
+	return err == nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
-	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
@@ -62,7 +61,7 @@ func TestMessageOverTheBrokersLimit(t *testing.T) {
 func TestNameServerAwayAtStart(t *testing.T) {
 	tenant := tenantOf(t, "")
 	topic(t, open(t, tenant), "orders")
-	gate := newGate(t, testcluster.Shared(t).NameServers()[0])
+	gate := newGate(t, rocketmq.Cluster(t).NameServers()[0])
 	cfg := config(t, tenant)
 	cfg.NameServers = []string{gate.address()}
 	client, err := rocketkit.Open(cfg)
