@@ -76,7 +76,7 @@ func serviceOf(name string, got *tally) consumer.Config {
 // committed sums up how far a group has come in a topic whose queues began empty.
 func committed(t *testing.T, client *rocketkit.Client, group, topic string) int64 {
 	t.Helper()
-	offsets, err := admin.New(client).GroupOffsets(t.Context(), group, topic)
+	offsets, err := admin.New(client).Offsets(t.Context(), group, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
