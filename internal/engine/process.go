@@ -60,7 +60,9 @@ func (t *task) release() {
 
 // finish marks the message as done and gives back its room.
 func (t *task) finish() {
-	t.window.finish(t.ticket)
+	if t.window.finish(t.ticket) {
+		t.queue.moved()
+	}
 	t.release()
 }
 

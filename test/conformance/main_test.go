@@ -8,6 +8,9 @@ import (
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
+// rocketmq is the real cluster that the tests share.
+var rocketmq testcluster.Suite
+
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		if err := serve(); err != nil {
@@ -16,5 +19,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	testcluster.Main(m, testcluster.Config{})
+	rocketmq.Main(m)
 }
