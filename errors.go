@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
 )
 
@@ -12,7 +13,7 @@ var (
 	// ErrConfig means that a setting is missing, malformed or out of range; the text names its field.
 	ErrConfig = errors.New("invalid configuration")
 	// ErrClosed means that the Client, Producer or Consumer was closed before.
-	ErrClosed = errors.New("already closed")
+	ErrClosed = remoting.ErrClosed
 	// ErrNoRoute means that no name server knows the topic: it doesn't exist for this tenant.
 	ErrNoRoute = route.ErrNoRoute
 )

@@ -13,8 +13,9 @@
 // what they are called, and any other error, like a panic, has it delivered again after RocketMQ's own backoff, until
 // the group's retries are used up and it goes to the dead-letter topic.
 //
-// Delivery is at least once. Offsets are committed only up to the lowest message that is not finished, each second and
-// at the end of a drain: a stop that drains repeats nothing, a kill -9 repeats what was finished since the last commit.
+// Delivery is at least once. Offsets are committed only up to the lowest message that is not finished, within
+// milliseconds: a stop that drains repeats nothing; a kill -9 repeats what was being handled and what was finished above
+// it.
 //
 // Groups may mix with members that run Apache's Java client or rocketmq-client-go: queues are shared out by the same
 // rule (AllocateMessageQueueAveragely), and offsets, retries and dead letters are the same.

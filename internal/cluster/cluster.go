@@ -2,11 +2,11 @@ package cluster
 
 import (
 	"context"
-	"github.com/rocketkit/rocketkit/internal/frame"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
 )

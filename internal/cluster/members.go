@@ -77,12 +77,13 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	} else {
 		req.ProducerGroup = m.Group
 	}
-	var failures []error
-	for _, address := range c.beatAddresses(m.Consumer != nil) {
-		if _, err := c.invoke(ctx, address, req.Frame()); err != nil {
-			failures = append(failures, err)
-		}
+	addresses := c.beatAddresses(m.Consumer != nil)
+	failures := make([]error, len(addresses))
+	var wg sync.WaitGroup
+	for i, address := range addresses {
+		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame()) })
 	}
+	wg.Wait()
 	return errors.Join(failures...)
 }
 

@@ -24,10 +24,26 @@ func (v *View) Call(ctx context.Context, address string, req *frame.Frame) (*fra
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
 	}
+	v.hideTenant(answer)
+	return answer, nil
+}
+
+// Ask sends a request to the name servers, beginning with the one that answered last, and returns the first answer,
+// whatever code it bears. Each gets the request time-out.
+func (v *View) Ask(ctx context.Context, req *frame.Frame) (*frame.Frame, error) {
+	answer, err := v.names.Ask(ctx, req, func(*frame.Frame) bool { return true })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
+	}
+	v.hideTenant(answer)
+	return answer, nil
+}
+
+// hideTenant gives a refusal's remark logical names.
+func (v *View) hideTenant(answer *frame.Frame) {
 	if answer.Code != protocol.CodeSuccess && v.Names.Tenant() != "" {
 		answer.Remark = strings.ReplaceAll(answer.Remark, v.Names.Tenant()+"%", "")
 	}
-	return answer, nil
 }
 
 // Invoke sends a request under ctx and the request time-out, and returns its answer when that bears code 0, else a

@@ -7,7 +7,7 @@ import (
 )
 
 // assign shares queues among members exactly as the Java client's AllocateMessageQueueAveragely does, so that groups may
-// mix: both lists sorted, each member gets a run of neighbours, the first ones one more when it doesn't come out even.
+// mix: both lists sorted, each member gets a run of neighbors, the first ones one more when it doesn't come out even.
 // queues must be sorted. A member that is not in the list gets nothing.
 func assign(queues []protocol.Queue, members []string, self string) []protocol.Queue {
 	members = slices.Clone(members)

@@ -3,43 +3,84 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// commitEvery commits what has moved, each interval, until ctx ends.
-func (e *Engine) commitEvery(ctx context.Context) {
-	tick := time.NewTicker(commitEvery)
-	defer tick.Stop()
+// committer commits the queues whose floor has moved, soon after it has. Brokers could take an offset along with each
+// pull, but then 5.x stores it over one that an operator has just reset; a commit of its own it ignores instead.
+type committer struct {
+	wanted chan struct{}
+
+	mu     sync.Mutex
+	queues []*queue // moved since they were last committed
+}
+
+// moved has the queue committed with the next round.
+func (q *queue) moved() {
+	if q.dirty.Swap(true) {
+		return
+	}
+	c := &q.engine.committer
+	c.mu.Lock()
+	c.queues = append(c.queues, q)
+	c.mu.Unlock()
+	wake(c.wanted)
+}
+
+func (c *committer) take() []*queue {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	queues := c.queues
+	c.queues = nil
+	return queues
+}
+
+func (c *committer) run(ctx context.Context, e *Engine) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			e.commitAll(ctx)
+		case <-c.wanted:
+		}
+		began := time.Now()
+		pause := commitAfter
+		if !e.commit(ctx, c.take()) {
+			pause = maxBackoff
+		}
+		if sleep(ctx, min(max(pause, commitShare*time.Since(began)), commitWithin)) != nil {
+			return
 		}
 	}
 }
 
-// commitAll commits every queue that has moved; brokers at the same time, so that one that is away delays only its own.
-func (e *Engine) commitAll(ctx context.Context) {
-	byBroker := map[string][]*queue{}
-	for _, q := range e.allQueues() {
-		byBroker[q.id.Broker] = append(byBroker[q.id.Broker], q)
-	}
-	var wg sync.WaitGroup
-	for _, queues := range byBroker {
-		wg.Go(func() {
-			for _, q := range queues {
-				if err := q.commit(ctx); err != nil && ctx.Err() == nil {
-					e.log.Warn("commit failed, trying again with the next one", "queue", q.public, "error", err)
-					return
+// commit commits queues, a few at a time, so that a broker that is away delays only its own. What fails is left for the
+// next round.
+func (e *Engine) commit(ctx context.Context, queues []*queue) (all bool) {
+	var failed atomic.Bool
+	var round errgroup.Group
+	round.SetLimit(commitsAtOnce)
+	for _, q := range queues {
+		q.dirty.Store(false) // before the floor is read, so that no move is missed
+		round.Go(func() error {
+			if err := q.commit(ctx); err != nil {
+				failed.Store(true)
+				q.moved()
+				if ctx.Err() == nil && !q.behind.Swap(true) {
+					e.log.Warn("commits fail, trying on", "queue", q.public, "error", err)
 				}
+			} else if q.behind.Swap(false) {
+				e.log.Info("commits work again", "queue", q.public)
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = round.Wait()
+	return !failed.Load()
 }
 
 // commit tells the broker the lowest unfinished offset, if it has changed. It is a request with an answer, not one-way:

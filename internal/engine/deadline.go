@@ -9,11 +9,11 @@ import (
 // handlerContext is the context a handler gets: the consumer's, with the handler's time-out. It makes its timer and its
 // channel only when somebody asks for Done: a context.WithTimeout per message costs more than a fast handler does.
 type handlerContext struct {
-	context.Context // the parent: ends when a drain gives up waiting
+	context.Context //nolint:containedctx // it is a context, and this its parent, which ends when a drain gives up waiting
 	deadline        time.Time
 
 	mu     sync.Mutex
-	timed  context.Context // with the deadline; nil until Done is asked for
+	timed  context.Context //nolint:containedctx // the same with the deadline; nil until Done is asked for
 	cancel context.CancelFunc
 	over   bool // the handler has returned
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // drain ends the consuming: pull loops stop, nothing more begins, what runs may finish within Config.Drain and is then
-// cancelled. It returns an error when handlers didn't return even so.
+// canceled. It returns an error when handlers didn't return even so.
 func (e *Engine) drain() error {
 	e.setState(Draining, "")
 	queues := e.allQueues()
@@ -19,7 +19,7 @@ func (e *Engine) drain() error {
 	}
 	left := awaitIdle(queues, e.cfg.Drain)
 	if left > 0 {
-		e.log.Warn("drain time is over, cancelling handlers", "running", left, "drain", e.cfg.Drain)
+		e.log.Warn("drain time is over, canceling handlers", "running", left, "drain", e.cfg.Drain)
 		e.cancelHandlers()
 		left = awaitIdle(queues, afterCancel)
 	}

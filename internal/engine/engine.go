@@ -24,10 +24,11 @@ type Engine struct {
 	member cluster.Member
 	bytes  allowance
 
-	started time.Time
-	ready   chan struct{}
-	again   chan struct{} // a rebalance is wanted
-	settler settler
+	started   time.Time
+	ready     chan struct{}
+	again     chan struct{} // a rebalance is wanted
+	settler   settler
+	committer committer
 
 	mu      sync.Mutex
 	queues  map[protocol.Queue]*queue // owned
@@ -36,22 +37,23 @@ type Engine struct {
 	waits   string         // what the state waits for
 	letting sync.WaitGroup // lost queues being let go
 
-	handlers       context.Context // ends when the drain gives up on them
+	handlers       context.Context //nolint:containedctx // of the handlers that run; ends when the drain gives up on them
 	cancelHandlers context.CancelFunc
 }
 
 // New prepares a member; it sends nothing. cfg has been validated, but for the names, which are checked here.
 func New(view *cluster.View, cfg Config) (*Engine, error) {
 	e := &Engine{
-		cfg:    cfg,
-		view:   view,
-		log:    view.Log().With("group", cfg.Group),
-		topics: map[string]*topic{},
-		queues: map[protocol.Queue]*queue{},
-		going:  map[protocol.Queue]*queue{},
-		bytes:  allowance{max: consumerBytes},
-		ready:  make(chan struct{}),
-		again:  make(chan struct{}, 1),
+		cfg:       cfg,
+		view:      view,
+		log:       view.Log().With("group", cfg.Group),
+		topics:    map[string]*topic{},
+		queues:    map[protocol.Queue]*queue{},
+		going:     map[protocol.Queue]*queue{},
+		bytes:     allowance{max: consumerBytes},
+		ready:     make(chan struct{}),
+		again:     make(chan struct{}, 1),
+		committer: committer{wanted: make(chan struct{}, 1)},
 	}
 	if view.Names.Tenant() != "" {
 		e.log = e.log.With("tenant", view.Names.Tenant())
@@ -105,11 +107,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var done sync.WaitGroup
 	done.Go(func() { e.settler.run(background, e) })
-	done.Go(func() { e.commitEvery(background) })
+	done.Go(func() { e.committer.run(background, e) })
 
 	err := e.seed(ctx)
 	if err == nil {
-		e.rebalanceUntil(ctx)
+		err = e.rebalanceUntil(ctx)
 	}
 	unfinished := e.drain()
 	stopBackground()
@@ -156,7 +158,7 @@ func (e *Engine) awaitRoutes(ctx context.Context) error {
 func (e *Engine) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
-	e.commitAll(ctx)
+	e.commit(ctx, e.allQueues())
 	e.mu.Lock()
 	clear(e.queues)
 	e.mu.Unlock()

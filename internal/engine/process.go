@@ -60,7 +60,9 @@ func (t *task) release() {
 
 // finish marks the message as done and gives back its room.
 func (t *task) finish() {
-	t.window.finish(t.ticket)
+	if t.window.finish(t.ticket) {
+		t.queue.moved()
+	}
 	t.release()
 }
 
@@ -102,6 +104,10 @@ func (e *Engine) judge(t task, err error) (level int32, done bool) {
 		return 0, true
 	case DeadLetter:
 		log.Warn("message goes to the dead-letter topic")
+		return levelDeadLetter, false
+	}
+	if e.cfg.Retries == 0 {
+		log.Warn("message goes to the dead-letter topic: the group has no retries")
 		return levelDeadLetter, false
 	}
 	log.Warn("message will be retried")

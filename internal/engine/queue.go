@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -22,7 +23,9 @@ type queue struct {
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 
-	commits sync.Mutex // held over a commit: an older floor must not be stored over a newer one
+	commits sync.Mutex  // held over a commit: an older floor must not be stored over a newer one
+	dirty   atomic.Bool // in the committer's list
+	behind  atomic.Bool // its last commit failed
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
@@ -113,6 +116,8 @@ func (q *queue) failed(ctx context.Context, err error) {
 		q.engine.log.Warn("pull failed, trying again", "queue", q.public, "error", err)
 	}
 	switch {
+	case errors.Is(err, rocketkit.ErrClosed):
+		wake(q.engine.again) // ends Run
 	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest):
 		q.engine.view.Beat(ctx) // the broker has forgotten us, as it does when it restarts
 	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter), !isRefusal(err):
@@ -135,7 +140,7 @@ func (q *queue) pull(ctx context.Context) error {
 		return err
 	}
 	q.mu.Lock()
-	position, node := q.position, q.node
+	w, position, node := q.window, q.position, q.node
 	q.mu.Unlock()
 	address, ok := r.Address(q.id.Broker, node)
 	if !ok {
@@ -148,7 +153,7 @@ func (q *queue) pull(ctx context.Context) error {
 	q.mu.Lock()
 	q.why, q.node, q.maxOffset, q.pulled = nil, result.SuggestBrokerID, result.MaxOffset, time.Now()
 	q.mu.Unlock()
-	return q.take(result, position)
+	return q.take(w, result, position)
 }
 
 func (q *queue) ask(ctx context.Context, address string, position int64) (protocol.PullResult, error) {
@@ -185,29 +190,38 @@ func (q *queue) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
-// take does what the answer to a pull says.
-func (q *queue) take(result protocol.PullResult, asked int64) error {
+// take does what the answer to a pull says. w is the window at the time of the asking; when the queue was reset since,
+// the answer is about a position that no longer counts.
+func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 	switch result.Status {
 	case protocol.PullOffsetMoved:
-		q.move(result, asked)
-		return nil
+		q.engine.log.Warn("offset moved by the broker", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
+		if result.IsReset() || result.NextOffset < asked {
+			q.restart(result.NextOffset)
+			return nil
+		}
+		// What was to come has expired; what was received before has not, and is still to be handled.
 	case protocol.PullFound:
 		messages, err := protocol.DecodeMessages(result.Body, q.id.Topic)
 		if err != nil {
 			return fmt.Errorf("block at offset %d: %w", asked, err)
 		}
-		q.handOut(messages, asked)
+		q.handOut(w, messages, asked)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.position = result.NextOffset
-	q.window.advance(result.NextOffset)
+	if q.window == w {
+		q.position = result.NextOffset
+		w.advance(result.NextOffset)
+		if result.NextOffset != asked {
+			q.moved() // even where nothing was handed out, as when a filter leaves nothing
+		}
+	}
 	return nil
 }
 
 // handOut gives each wanted message a ticket and puts it into the pool of the topic it was sent to.
-func (q *queue) handOut(messages []protocol.Message, from int64) {
-	w := q.current()
+func (q *queue) handOut(w *window, messages []protocol.Message, from int64) {
 	tasks := make([]task, 0, len(messages))
 	var bytes int64
 	for i := range messages {
@@ -245,13 +259,8 @@ func (q *queue) handOutRetry(t task) {
 	}
 }
 
-// move goes on where the broker says: the wanted offset has left the queue, or an operator has reset the group's. What
-// was handed out before is retired with its window, so that nothing of it is committed over the new position.
-func (q *queue) move(result protocol.PullResult, asked int64) {
-	q.engine.log.Warn("offset moved", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
-	q.restart(result.NextOffset)
-}
-
+// restart goes on at another position. What was handed out before is retired with its window, so that nothing of it is
+// committed over the new position.
 func (q *queue) restart(position int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -259,6 +268,7 @@ func (q *queue) restart(position int64) {
 		q.window.discard()
 	}
 	q.window, q.position, q.committed = newWindow(position), position, -1
+	q.moved()
 }
 
 // letGo ends the ownership: nothing more is pulled or begun, handlers that run may finish for a while, and what they

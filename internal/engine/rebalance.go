@@ -7,31 +7,33 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-	"github.com/rocketkit/rocketkit/internal/route"
 )
 
 // rebalanceUntil shares the queues out at once, then again whenever the group or a route changes, and each 20 s in case
-// a notice was lost, until ctx ends. What fails keeps the queues it has and is tried again soon.
-func (e *Engine) rebalanceUntil(ctx context.Context) {
+// a notice was lost, until ctx ends or the Client is closed. What fails keeps the queues it has and is tried again soon.
+func (e *Engine) rebalanceUntil(ctx context.Context) error {
 	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for first := true; ; {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-e.again:
 		case <-tick.C:
 		}
 		err := e.rebalance(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return
+			return nil
+		case errors.Is(err, rocketkit.ErrClosed):
+			return err
 		case err != nil:
 			e.log.Warn("queues not shared out, keeping the present ones", "error", err)
 			tick.Reset(maxBackoff)
-		case !e.retryRouted(ctx):
-			tick.Reset(maxBackoff) // the brokers are about to announce the retry topic
+		case time.Since(e.started) < announceWithin && !e.retryRouted(ctx):
+			tick.Reset(maxBackoff)
 		default:
 			tick.Reset(rebalanceEvery)
 		}
@@ -52,6 +54,7 @@ func (e *Engine) routeChanged(topic string) {
 
 // rebalance takes and gives up queues so that this member has its share of every topic.
 func (e *Engine) rebalance(ctx context.Context) error {
+	members := &memberList{engine: e, known: map[string][]string{}}
 	var failures []error
 	for _, t := range e.topics {
 		r, err := e.view.Routes().Get(ctx, t.physical)
@@ -61,40 +64,14 @@ func (e *Engine) rebalance(ctx context.Context) error {
 			}
 			continue
 		}
-		members, err := e.groupMembers(ctx, r)
+		ids, err := members.of(ctx, r)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
 			continue
 		}
-		e.own(ctx, t, assign(r.Read, members, e.view.ClientID()))
+		e.own(ctx, t, assign(r.Read, ids, e.view.ClientID()))
 	}
 	return errors.Join(failures...)
-}
-
-// groupMembers asks a broker of the topic who is in the group. An answer without ourselves is an error: the broker has
-// forgotten us, or never let us in, and giving up all queues for it would stop the group.
-func (e *Engine) groupMembers(ctx context.Context, r *route.Route) ([]string, error) {
-	var failures []error
-	for _, broker := range r.Brokers() {
-		address, ok := r.Address(broker, 0)
-		if !ok {
-			continue
-		}
-		answer, err := e.view.Invoke(ctx, address, protocol.ConsumerList{Group: e.group}.Frame())
-		if err == nil {
-			var members []string
-			if members, err = protocol.ParseConsumerList(answer); err == nil {
-				if slices.Contains(members, e.view.ClientID()) {
-					return members, nil
-				}
-				err = fmt.Errorf("broker %s doesn't list this client in the group", broker)
-			}
-		}
-		failures = append(failures, err)
-		e.view.Beat(ctx)
-	}
-	return nil, errors.Join(append(failures, errors.New("no broker lists this client in the group; when the group doesn't exist and "+
-		"the broker doesn't create groups (autoCreateSubscriptionGroup=false), create it first"))...)
 }
 
 // retryRouted tells whether the retry topic is known on every broker that our topics are on. Brokers make it at the first

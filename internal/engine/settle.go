@@ -78,7 +78,7 @@ func (e *Engine) sendBackFrame(t task, level int32) *frame.Frame {
 		DelayLevel:        level,
 		OriginID:          origin,
 		OriginTopic:       t.raw.Topic,
-		MaxReconsumeTimes: int32(e.cfg.Retries),
+		MaxReconsumeTimes: int32(max(e.cfg.Retries, 0)),
 		BrokerName:        t.queue.id.Broker,
 	}.Frame()
 }

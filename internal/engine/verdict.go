@@ -43,7 +43,7 @@ func (v *Verdict) Error() string {
 func (v *Verdict) Unwrap() error { return v.Why }
 
 // delays are the broker's delay levels, 1 and up (MessageStoreConfig.messageDelayLevel as RocketMQ ships it).
-var delays = [...]time.Duration{
+var delays = [...]time.Duration{ //nolint:gochecknoglobals // a table of constants
 	time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 	1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute,
 	7 * time.Minute, 8 * time.Minute, 9 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,

@@ -83,18 +83,20 @@ func (w *window) begin(ticket uint64) bool {
 	return true
 }
 
-// finish marks a begun ticket as done.
-func (w *window) finish(ticket uint64) {
+// finish marks a begun ticket as done and tells whether that has raised the floor.
+func (w *window) finish(ticket uint64) (raised bool) {
 	w.mu.Lock()
 	w.at(ticket).done = true
 	for w.first < w.next && w.at(w.first).done {
 		w.first++
+		raised = true
 	}
 	w.ended()
 	room := w.room
 	w.room = nil
 	w.mu.Unlock()
 	wake(room)
+	return raised
 }
 
 // abandon ends a begun ticket without its being done: its message could not be settled and will be delivered again.

@@ -2,6 +2,9 @@ package protocol
 
 import (
 	"encoding/json"
+	"maps"
+	"reflect"
+	"strings"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 )
@@ -23,6 +26,10 @@ type GroupConfig struct {
 	SysFlag               int32             `json:"groupSysFlag"`
 	ConsumeTimeoutMinutes int32             `json:"consumeTimeoutMinute"`
 	Attributes            map[string]string `json:"attributes,omitempty"` // in a CreateGroup, names begin with + or -; not in 4.9
+
+	// unknown holds what a broker says beyond the fields above, by its JSON name. It is written back, so that changing
+	// one setting of a newer broker's group doesn't reset the others.
+	unknown map[string]json.RawMessage
 }
 
 // NewGroupConfig gives a group with the settings that Java's class has.
@@ -48,8 +55,34 @@ func (c *GroupConfig) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &p); err != nil {
 		return err
 	}
+	if err := json.Unmarshal(b, &p.unknown); err != nil {
+		return err
+	}
+	fields := reflect.TypeFor[plain]()
+	for i := range fields.NumField() {
+		name, _, _ := strings.Cut(fields.Field(i).Tag.Get("json"), ",")
+		delete(p.unknown, name)
+	}
+	if len(p.unknown) == 0 {
+		p.unknown = nil
+	}
 	*c = GroupConfig(p)
 	return nil
+}
+
+// MarshalJSON writes the fields, and what UnmarshalJSON read beyond them.
+func (c GroupConfig) MarshalJSON() ([]byte, error) {
+	type plain GroupConfig
+	text, err := json.Marshal(plain(c))
+	if err != nil || len(c.unknown) == 0 {
+		return text, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	maps.Copy(all, c.unknown)
+	return json.Marshal(all)
 }
 
 // CreateGroup is request 200 (UPDATE_AND_CREATE_SUBSCRIPTIONGROUP) to one broker. The answer is judged by [Check] alone.

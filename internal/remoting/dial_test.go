@@ -115,6 +115,7 @@ func TestConnectedIsToldOfEachConnection(t *testing.T) {
 		mustCall(t, c, "a:1", "x")
 		mustCall(t, c, "a:1", "x")
 		mustCall(t, c, "b:1", "x")
+		synctest.Wait() // Connected's own call has ended
 		c.Drop("b:1")
 		synctest.Wait()
 		mustCall(t, c, "b:1", "x")

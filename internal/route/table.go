@@ -141,6 +141,28 @@ func (t *Table) ask(ctx context.Context, topic string) (*Route, error) {
 	return newRoute(topic, data), nil
 }
 
+// Has tells whether the topic's route is in memory, for those who changed the topic and want it fetched again if so.
+func (t *Table) Has(topic string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.topics[topic]
+	return e != nil && e.route != nil
+}
+
+// Forget drops the route of a topic that was deleted: the next Get asks the name servers again.
+func (t *Table) Forget(topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.topics[topic]
+	switch {
+	case e == nil:
+	case e.fetch == nil:
+		delete(t.topics, topic)
+	default:
+		e.route = nil // the fetch under way keeps the entry or drops it
+	}
+}
+
 // Watch calls changed with the topic's name each time its route becomes another one, until stop is called.
 // changed must not block and may be called from any goroutine.
 func (t *Table) Watch(changed func(topic string)) (stop func()) {
