@@ -35,6 +35,7 @@ func (c *Cluster) WaitDeadLetters(ctx context.Context, group string, n int) erro
 }
 
 func (c *Cluster) hasMembers(group string, n int) error {
+	running := false
 	for _, b := range c.brokers {
 		b.mu.Lock()
 		up, have := b.server.isUp(), 0
@@ -42,9 +43,13 @@ func (c *Cluster) hasMembers(group string, n int) error {
 			have = len(g.members)
 		}
 		b.mu.Unlock()
+		running = running || up
 		if up && have != n {
 			return fmt.Errorf("group %s has %d members on %s, not %d", group, have, b.name, n)
 		}
+	}
+	if !running {
+		return errors.New("no broker runs")
 	}
 	return nil
 }
