@@ -163,7 +163,7 @@ func (t *tenant) check() error {
 func (t *tenant) cleanUp(ctx context.Context, a *admin.Admin) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := errors.Join(a.DeleteTopic(ctx, topic), a.DeleteGroup(ctx, group, admin.GroupTopics{Retry: true, DeadLetters: true}))
+	err := errors.Join(a.DeleteTopic(ctx, topic), a.DeleteGroup(ctx, group, admin.Retry, admin.DeadLetters))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: not all cleaned up: %v\n", t.name, err)
 	}
