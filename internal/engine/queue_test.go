@@ -467,7 +467,11 @@ func TestBlackHole(t *testing.T) {
 		}
 		sendB(5)
 		eventually(t, "all handled", func() bool { return g.len() == 6*256 })
+		start := time.Now()
 		_ = e.stop()
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("the stop took %v, with nothing to drain", took)
+		}
 		for q := range 128 {
 			if got := s.Offset(groupG, topicT, q); got != 6 {
 				t.Errorf("a's queue %d: committed %d at the stop, want 6", q, got)

@@ -750,3 +750,64 @@ func TestGroupThatIsNotCreated(t *testing.T) {
 		}
 	})
 }
+
+// TestLostQueueIsCommittedNoMore: once a lost queue was let go, its offset is its new owner's. A handler that outlived the
+// release must not take it back to where this member was.
+func TestLostQueueIsCommittedNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 2)
+		r.Send(topicT, 1, numbered("m", 100)...)
+		began := make(chan struct{})
+		var once sync.Once
+		e := r.run(config(func(ctx context.Context, m *rocketkit.Message) error {
+			if m.Offset() < 4 {
+				once.Do(func() { close(began) })
+				return sleep(ctx, 20*time.Second)
+			}
+			return nil
+		}))
+		<-began
+		r.AddMember(groupG, "zz") // takes queue 1
+		eventually(t, "queue given up", func() bool { return ownedQueues(e) == 1 })
+		time.Sleep(10 * time.Second) // longer than releaseWithin
+		r.mu.Lock()
+		r.brokers["b"].offsets[offsetKey{groupG, topicT, 1}] = 100 // the new owner has handled and committed all
+		r.mu.Unlock()
+		time.Sleep(time.Minute)
+		if got := r.Offset(groupG, topicT, 1); got != 100 {
+			t.Errorf("the new owner's commit of 100 was overwritten with %d", got)
+		}
+		e.mustStop()
+		if got := r.Offset(groupG, topicT, 1); got != 100 {
+			t.Errorf("the new owner's commit of 100 was overwritten with %d at the stop", got)
+		}
+	})
+}
+
+// TestMemberListOfAFreshBroker: a broker that has just come back knows only the members that have reached it since. Taking
+// its list for the group's would have us read queues that others own and still read.
+func TestMemberListOfAFreshBroker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScripted("a", "b")
+		s.Topic(topicT, 2)
+		r := rigOn(t, s, "one")
+		e := r.run(config(new(got).handle))
+		s.AddMember(groupG, "zz")
+		eventually(t, "half the queues given up", func() bool { return ownedQueues(e) == 2 })
+		s.Stop("a") // and with it a's memory of zz, which hasn't noticed yet
+		time.Sleep(time.Second)
+		s.Start("a")
+		most := 0
+		for range 300 {
+			time.Sleep(100 * time.Millisecond)
+			most = max(most, ownedQueues(e))
+		}
+		if most > 2 {
+			t.Errorf("owned up to %d queues of 4 while b lists another member", most)
+		}
+		e.mustStop()
+	})
+}

@@ -387,7 +387,9 @@ func TestRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := func(broker string, id int32) protocol.Queue { return protocol.Queue{Topic: "t", Broker: broker, ID: id} }
+	q := func(broker string, id int32) protocol.Queue {
+		return protocol.Queue{Topic: "t", Broker: broker, ID: id}
+	}
 	if want := []protocol.Queue{q("a", 0), q("b", 0), q("b", 1), q("c", 0)}; !slices.Equal(r.Read, want) {
 		t.Errorf("to read: %v, want %v", r.Read, want)
 	}
