@@ -1,60 +1,170 @@
-// Package remoting keeps one multiplexed connection per RocketMQ address.
 package remoting
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
+	"slices"
+	"sync"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 )
 
-// ErrClosed is returned once the Client was closed.
-var ErrClosed = errors.New("remoting: client closed")
-
-// DialFunc opens a connection.
+// DialFunc opens a connection. It must heed ctx, which also ends when the
+// Client is closed. TLS handshakes belong into it.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Config is what New takes; the zero value works.
 type Config struct {
-	Dial      DialFunc
-	Handle    func(ctx context.Context, address string, req *frame.Frame) *frame.Frame
+	// Dial opens connections; nil is a net.Dialer. Either way a dial has 3 s.
+	Dial DialFunc
+
+	// Handle answers a server's request, each on a goroutine of its own, at
+	// most 1,024 at a time per connection; the server is told SYSTEM_BUSY
+	// beyond that. ctx ends with the connection. The answer gets the request's
+	// opaque; nil sends none, and none is sent to a one-way request. Handle
+	// may Call, but mustn't Close the Client. A panic is logged and answered
+	// with SYSTEM_ERROR. A nil Handle answers REQUEST_CODE_NOT_SUPPORTED.
+	Handle func(ctx context.Context, address string, req *frame.Frame) *frame.Frame
+
+	// Connected is told of each new connection, on a goroutine of its own
+	// while calls already pass, and perhaps after the connection's end. It
+	// may Call, but mustn't Close the Client. May be nil.
 	Connected func(address string)
-	Log       *slog.Logger
+
+	// Log gets connections' ends and misbehaving servers; nil discards.
+	Log *slog.Logger
 }
 
-// Client multiplexes requests over one connection per address.
-type Client struct{}
+// Client multiplexes requests over one connection per address, dialled on
+// first use and again after it broke. All methods are safe for concurrent use.
+// Close it when done.
+type Client struct {
+	cfg   Config
+	calls sync.Pool      // *call; the Client's own, since channels mustn't leave their synctest bubble
+	group sync.WaitGroup // a goroutine per dial, which goes on to own the connection
 
-// New makes a Client; it dials nothing yet.
-func New(cfg Config) *Client { panic("todo") }
+	mu     sync.RWMutex // never held while anything waits
+	closed bool
+	peers  map[string]*peer
+	live   map[*conn]struct{} // every connection that hasn't ended, in peers or retired
+}
 
-// Call sends req and waits for its answer under ctx.
+// New makes a Client. It dials nothing yet.
+func New(cfg Config) *Client {
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Client{
+		cfg:   cfg,
+		calls: sync.Pool{New: func() any { return &call{done: make(chan result, 1)} }},
+		peers: make(map[string]*peer),
+		live:  make(map[*conn]struct{}),
+	}
+}
+
+// Call sends req to address, which is host:port, and waits for the answer,
+// whatever its code, under ctx alone: without a deadline it waits until
+// answered or until the connection ends. Opaque and the answer and one-way
+// flags are set on a copy, so req may be sent again, even at the same time; it
+// mustn't be changed before Call returns.
+//
+// Trouble is an *Error, ErrClosed, or frame.ErrTooLarge wrapped. A call given up
+// by its context may still be carried out by the server; its answer is dropped.
+// A call whose deadline passes after 2 s or more in which nothing at all was
+// read from the connection closes the connection, so that a peer in a black
+// hole doesn't hold later calls.
+//
+// While a server that shuts down in order says so (code 1500, GO_AWAY: it did
+// not take the request), Call repeats the request once on a new connection.
 func (c *Client) Call(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
-	panic("todo")
+	for attempt := 0; ; attempt++ {
+		conn, err := c.conn(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := conn.call(ctx, c.outgoing(req, 0))
+		if err != nil || answer.Code != codeGoAway {
+			return answer, err
+		}
+		conn.retire()
+		if attempt > 0 {
+			return nil, &Error{address, "wait", errGoAway}
+		}
+	}
 }
 
-// Send sends req one-way.
-func (c *Client) Send(ctx context.Context, address string, req *frame.Frame) error { panic("todo") }
-
-// Drop closes the connection to address, if any.
-func (c *Client) Drop(address string) { panic("todo") }
-
-// Addresses lists what is connected now.
-func (c *Client) Addresses() []string { panic("todo") }
-
-// Close closes every connection and waits for the Client's goroutines.
-func (c *Client) Close() error { panic("todo") }
-
-// Error is transport trouble with one address.
-type Error struct {
-	Address string
-	Op      string // dial, write, read or wait
-	Err     error
+// Send sends req one-way, with the same rules as Call. A nil error means that
+// it stands in line to be written, not that it arrived; Close still writes it.
+func (c *Client) Send(ctx context.Context, address string, req *frame.Frame) error {
+	conn, err := c.conn(ctx, address)
+	if err != nil {
+		return err
+	}
+	return conn.send(ctx, c.outgoing(req, flagOneWay))
 }
 
-func (e *Error) Error() string { return "remoting: " + e.Op + " " + e.Address + ": " + e.Err.Error() }
+// outgoing returns the copy of req that goes out. Every request passes here
+// before it is encoded: what must be in each (a signature) belongs here.
+func (c *Client) outgoing(req *frame.Frame, flags int32) frame.Frame {
+	f := *req
+	f.Flag = f.Flag&^(flagAnswer|flagOneWay) | flags
+	return f
+}
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Drop closes the connection to address, if any, after what stands in line was
+// written or one second passed; it doesn't wait for that. Pending calls fail at
+// once. It also forgets that dials to address failed. A dial under way goes on.
+func (c *Client) Drop(address string) {
+	c.mu.Lock()
+	var conn *conn
+	if p := c.peers[address]; p != nil && p.dial == nil {
+		conn = p.conn
+		delete(c.peers, address)
+	}
+	c.mu.Unlock()
+	if conn != nil {
+		conn.end(&Error{address, "wait", errDropped}, true)
+	}
+}
+
+// Addresses returns the addresses connected now, sorted.
+func (c *Client) Addresses() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var list []string
+	for address, p := range c.peers {
+		if p.conn != nil {
+			list = append(list, address)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Close fails pending and later calls with ErrClosed, gives what stands in line
+// (one-way requests) a second to be written, closes all connections and waits
+// for the Client's goroutines, Handle's and Connected's included. It always
+// returns nil, and may be called again.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	var ending []*conn
+	for conn := range c.live {
+		ending = append(ending, conn)
+	}
+	for _, p := range c.peers {
+		if p.dial != nil {
+			p.dial.cancel()
+		}
+	}
+	c.mu.Unlock()
+	for _, conn := range ending {
+		conn.end(ErrClosed, true)
+	}
+	c.group.Wait()
+	return nil
+}

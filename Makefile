@@ -1,0 +1,79 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+
+# FUZZTIME is for each fuzzer, TIMEOUT for the tests of each package.
+FUZZTIME ?= 20s
+TIMEOUT  ?= 12m
+LINT     ?= v2.12.2
+TESTS     = go test -json -timeout $(TIMEOUT)
+SUMMARY   = go run ./test/summary
+RMQ       = go run ./internal/testcluster/cmd/rmq
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: need-java ## vet, then every test with the race detector, on a real RocketMQ (needs Java and Maven)
+	go vet ./...
+	ROCKETKIT_REAL=1 $(TESTS) -race -count=1 ./... | $(SUMMARY)
+
+.PHONY: test-versions
+test-versions: need-java ## the conformance suite on RocketMQ 5.3.3 and 4.9.7
+	for version in 5.3.3 4.9.7; do \
+		echo "RocketMQ $$version"; \
+		ROCKETKIT_REAL=1 ROCKETKIT_ROCKETMQ_VERSION=$$version $(TESTS) -race -count=1 -run '/real' ./test/conformance | $(SUMMARY); \
+	done
+
+.PHONY: test-short
+test-short: ## what needs no Java: go test ./..., and what it skipped
+	$(TESTS) ./... | $(SUMMARY)
+
+.PHONY: race
+race: ## what needs no Java, with the race detector
+	$(TESTS) -race ./... | $(SUMMARY)
+
+.PHONY: lint
+lint: ## golangci-lint, with the settings in .golangci.yml
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzzer for FUZZTIME (20s)
+	@grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . >/dev/null || { echo "there are no fuzzers"; exit 1; }
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r package fuzzer; do \
+		echo "$$package $$fuzzer"; \
+		go test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	done
+
+.PHONY: cover
+cover: ## what the tests of test-short cover, package by package
+	go test -coverprofile=cover.out -coverpkg=./... ./... >/dev/null
+	@go tool cover -func=cover.out | tail -n 1
+	@echo "line by line: go tool cover -html=cover.out"
+
+.PHONY: up
+up: need-java ## start a RocketMQ on this machine and print the variables to export
+	@$(RMQ) up
+
+.PHONY: down
+down: ## stop what up has started
+	@$(RMQ) down
+
+.PHONY: demo
+demo: ## two tenants, one program, the same topic names; in-process, REAL=1 on a real RocketMQ, or NAMESRV=host:port
+	@NAMESRV='$(NAMESRV)' REAL='$(REAL)' go run ./examples/demo
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -s -w .
+
+.PHONY: clean
+clean: ## remove what the other targets have written (a cluster that is up stays: make down)
+	rm -rf bin cover.out
+	find . -name '*.test' -type f -delete
+	find . -name '*.prof' -type f -delete
+
+.PHONY: need-java
+need-java:
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "the tests run a real RocketMQ: install a JDK (17, say) and Maven, or run make test-short"; exit 1; }

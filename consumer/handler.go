@@ -1,0 +1,23 @@
+package consumer
+
+import (
+	"context"
+
+	"github.com/rocketkit/rocketkit"
+)
+
+// Handler handles one message. It is called on as many goroutines at once as its topic has workers. ctx ends after the
+// topic's Timeout, and when a drain is over; a handler that has not returned then keeps its worker until it does.
+// A panic counts as an error.
+type Handler func(ctx context.Context, m *rocketkit.Message) error
+
+// Middleware wraps a handler with what several share: logging, tracing, deduplication.
+type Middleware func(Handler) Handler
+
+// wrap puts the middleware around h; the first is the outermost.
+func wrap(h Handler, middleware []Middleware) Handler {
+	for i := len(middleware) - 1; i >= 0; i-- {
+		h = middleware[i](h)
+	}
+	return h
+}

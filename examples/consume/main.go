@@ -1,0 +1,60 @@
+// Command consume is a whole service: it receives the topic "orders" as the group "billing" until it is interrupted, and
+// prints what it gets. Every tenth order fails once and is retried a second later.
+//
+//	eval "$(make -s up)"
+//	go run ./examples/consume
+//
+// Run it for another tenant by one variable: ROCKETKIT_TENANT=red go run ./examples/consume
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/consumer"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "consume:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	cfg, err := rocketkit.FromEnv(os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	client, err := rocketkit.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close(context.WithoutCancel(ctx))
+
+	c, err := consumer.New(client, consumer.Config{
+		Group:  "billing",
+		Start:  consumer.Earliest(),
+		Topics: map[string]consumer.Topic{"orders": {Handler: onOrder, Workers: 32}},
+	})
+	if err != nil {
+		return err
+	}
+	return rocketkit.Run(ctx, c)
+}
+
+func onOrder(_ context.Context, m *rocketkit.Message) error {
+	if m.Offset()%10 == 9 && m.Attempt() == 1 {
+		return consumer.RetryIn(time.Second, errors.New("the ledger is busy"))
+	}
+	fmt.Printf("%s attempt %d: %s\n", m.Queue(), m.Attempt(), m.Body())
+	return nil
+}

@@ -1,0 +1,170 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rocketkit/rocketkit/internal/frame"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/tenant"
+)
+
+// beatInterval is the Java client's heartbeatBrokerInterval; brokers forget a silent client after 120 s.
+const beatInterval = 30 * time.Second
+
+// ErrMember is what a second member of one group in one Client gives: brokers know a member by client id and group, so
+// they would be one.
+var ErrMember = errors.New("this Client already has a member in the group")
+
+// Member is one group's part in this process: what its heartbeat says, and who answers the brokers' requests about it.
+type Member struct {
+	Group    string                 // physical
+	Consumer *protocol.ConsumerData // nil for a producer group
+
+	// Handle answers a broker's request about the group (NOTIFY_CONSUMER_IDS_CHANGED 40, GET_CONSUMER_RUNNING_INFO 307,
+	// ...); nil when none is expected. Called on a goroutine of its own.
+	Handle func(ctx context.Context, broker string, req *frame.Frame) *frame.Frame
+}
+
+type memberKey struct {
+	group    string
+	consumer bool
+}
+
+type members struct {
+	mu   sync.Mutex
+	all  map[memberKey]Member
+	poke chan struct{} // a heartbeat is wanted now
+}
+
+func (m *members) init() {
+	m.all = map[memberKey]Member{}
+	m.poke = make(chan struct{}, 1)
+}
+
+func (m Member) key() memberKey { return memberKey{m.Group, m.Consumer != nil} }
+
+// Join adds a member to the heartbeat and sends one to every broker known from the routes fetched so far. A broker that
+// can't be reached doesn't fail it: it hears of the member as soon as it can be.
+func (c *Cluster) Join(ctx context.Context, m Member) error {
+	c.members.mu.Lock()
+	if _, taken := c.members.all[m.key()]; taken {
+		c.members.mu.Unlock()
+		_, logical := tenant.Split(m.Group)
+		return fmt.Errorf("group %s: %w: open a second Client for a second member", logical, ErrMember)
+	}
+	c.members.all[m.key()] = m
+	c.members.mu.Unlock()
+	c.Beat(ctx)
+	return nil
+}
+
+// Leave takes a member out of the heartbeat and unregisters it (UNREGISTER_CLIENT 35) from every broker, so that the
+// others take over its queues at once rather than after 120 s.
+func (c *Cluster) Leave(ctx context.Context, m Member) error {
+	c.members.mu.Lock()
+	delete(c.members.all, m.key())
+	c.members.mu.Unlock()
+
+	req := protocol.Unregister{ClientID: c.cfg.ClientID}
+	if m.Consumer != nil {
+		req.ConsumerGroup = m.Group
+	} else {
+		req.ProducerGroup = m.Group
+	}
+	addresses := c.beatAddresses(m.Consumer != nil)
+	failures := make([]error, len(addresses))
+	var wg sync.WaitGroup
+	for i, address := range addresses {
+		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame()) })
+	}
+	wg.Wait()
+	return errors.Join(failures...)
+}
+
+// Beat sends a heartbeat to every known broker now and returns when each has answered or failed.
+func (c *Cluster) Beat(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, address := range c.beatAddresses(c.hasConsumers()) {
+		wg.Go(func() { c.beat(ctx, address) })
+	}
+	wg.Wait()
+}
+
+func (c *Cluster) beatEvery(ctx context.Context) {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-c.members.poke:
+		}
+		c.Beat(ctx)
+	}
+}
+
+// connected runs after each new connection. A broker that was restarted has forgotten its clients: it must hear of them
+// before their next pull, not at the next tick.
+func (c *Cluster) connected(address string) {
+	if slices.Contains(c.beatAddresses(true), address) {
+		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.RequestTimeout)
+		defer cancel()
+		c.beat(ctx, address)
+	}
+}
+
+func (c *Cluster) beat(ctx context.Context, address string) {
+	data, some := c.heartbeat()
+	if !some {
+		return
+	}
+	if _, err := c.invoke(ctx, address, data.Frame()); err != nil && ctx.Err() == nil {
+		c.cfg.Log.Warn("heartbeat failed", "broker", address, "error", err)
+	}
+}
+
+func (c *Cluster) heartbeat() (protocol.Heartbeat, bool) {
+	c.members.mu.Lock()
+	defer c.members.mu.Unlock()
+	data := protocol.Heartbeat{ClientID: c.cfg.ClientID}
+	for _, m := range c.members.all {
+		if m.Consumer != nil {
+			data.Consumers = append(data.Consumers, *m.Consumer)
+		} else {
+			data.Producers = append(data.Producers, protocol.ProducerData{Group: m.Group})
+		}
+	}
+	return data, len(c.members.all) > 0
+}
+
+func (c *Cluster) hasConsumers() bool {
+	c.members.mu.Lock()
+	defer c.members.mu.Unlock()
+	for key := range c.members.all {
+		if key.consumer {
+			return true
+		}
+	}
+	return false
+}
+
+// beatAddresses lists whom a heartbeat goes to: every master, and the replicas too when there are consumers, since they
+// may be read from.
+func (c *Cluster) beatAddresses(replicas bool) []string {
+	set := map[string]bool{}
+	for _, nodes := range c.routes.Brokers() {
+		for id, address := range nodes {
+			if id == 0 || replicas {
+				set[address] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rocketkit/rocketkit/internal/frame"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/route"
+	"github.com/rocketkit/rocketkit/tenant"
+)
+
+// View is a Cluster as one tenant sees it. What servers say reaches the tenant's code in its own, logical names.
+type View struct {
+	*Cluster
+	Names tenant.Names
+}
+
+// Call sends a request and returns its answer, whatever code it bears. ctx is the only clock.
+func (v *View) Call(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
+	answer, err := v.remote.Call(ctx, address, req)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
+	}
+	v.hideTenant(answer)
+	return answer, nil
+}
+
+// Ask sends a request to the name servers, beginning with the one that answered last, and returns the first answer,
+// whatever code it bears. Each gets the request time-out.
+func (v *View) Ask(ctx context.Context, req *frame.Frame) (*frame.Frame, error) {
+	answer, err := v.names.Ask(ctx, req, func(*frame.Frame) bool { return true })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
+	}
+	v.hideTenant(answer)
+	return answer, nil
+}
+
+// hideTenant gives a refusal's remark logical names.
+func (v *View) hideTenant(answer *frame.Frame) {
+	if answer.Code != protocol.CodeSuccess && v.Names.Tenant() != "" {
+		answer.Remark = strings.ReplaceAll(answer.Remark, v.Names.Tenant()+"%", "")
+	}
+}
+
+// Invoke sends a request under ctx and the request time-out, and returns its answer when that bears code 0, else a
+// *protocol.Error with the server's address.
+func (v *View) Invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.RequestTimeout)
+	defer cancel()
+	answer, err := v.Call(ctx, address, req)
+	if err != nil {
+		return nil, err
+	}
+	return answer, CheckFrom(address, req.Code, answer)
+}
+
+// CheckFrom is protocol.Check with the address of who answered.
+func CheckFrom(address string, request int32, answer *frame.Frame) error {
+	err := protocol.Check(request, answer)
+	var refused *protocol.Error
+	if errors.As(err, &refused) {
+		refused.Address = address
+	}
+	return err
+}
+
+// Master returns the address of the master of a broker that holds the physical topic.
+func (v *View) Master(ctx context.Context, topic, broker string) (string, error) {
+	r, err := v.Route(ctx, topic)
+	if err != nil {
+		return "", err
+	}
+	address, ok := r.Master(broker)
+	if !ok {
+		return "", fmt.Errorf("broker %s has no master in the route of topic %s", broker, v.logical(topic))
+	}
+	return address, nil
+}
+
+// Route returns the route of a physical topic; its errors name the topic by its logical name.
+func (v *View) Route(ctx context.Context, topic string) (*route.Route, error) {
+	r, err := v.routes.Get(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("topic %s: %w", v.logical(topic), err)
+	}
+	return r, nil
+}
+
+func (v *View) logical(topic string) string {
+	if name, ok := v.Names.LogicalTopic(topic); ok {
+		return name
+	}
+	return topic
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+)
+
+// Config is what package consumer has validated and completed.
+type Config struct {
+	Group   string           // logical
+	Topics  map[string]Topic // by logical name
+	Start   Start
+	Retries int           // below 0 leaves it to the group's setting on the broker; 0 dead-letters at the first failure
+	Drain   time.Duration // how long handlers may go on after the end of Run's context
+}
+
+// Topic is what to do with one topic's messages.
+type Topic struct {
+	Tags    []string // empty: all
+	Workers int
+	Timeout time.Duration // of a handler; 0: none
+	Handle  func(context.Context, *rocketkit.Message) error
+}
+
+// Start is where a group begins that has no offsets yet.
+type Start struct {
+	Where StartWhere
+	Time  time.Time // of StartTime
+}
+
+// StartWhere is a kind of Start.
+type StartWhere int
+
+// The kinds of Start.
+const (
+	StartLatest StartWhere = iota
+	StartEarliest
+	StartTime
+)
+
+// What bounds the memory of a consumer.
+const (
+	minCached      = 1024                  // messages a topic may hold
+	cachedPerWork  = 4                     // or as many for each of its workers, if that is more
+	topicBytes     = 64 << 20              // bytes a topic may hold
+	consumerBytes  = 256 << 20             // bytes all topics of a consumer may hold
+	maxSpan        = 1 << 16               // messages between a queue's oldest unfinished and its newest
+	maxInflated    = 64 << 20              // a compressed body may grow to this
+	pullBatch      = 32                    // a broker gives no more from memory (maxTransferCountOnMessageInMemory)
+	holdPull       = 15 * time.Second      // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
+	pullTimeout    = 30 * time.Second      // the Java client's consumerTimeoutMillisWhenSuspend
+	commitAfter    = 10 * time.Millisecond // between two rounds of commits: what a kill -9 replays finished within it
+	commitsAtOnce  = 32
+	commitShare    = 10               // at least that many times as long as the last round took, so that many queues cost no more
+	commitWithin   = 5 * time.Second  // however long it took: Java's persistConsumerOffsetInterval
+	announceWithin = 30 * time.Second // how long brokers may take to announce the retry topic they make at the first heartbeat
+	rebalanceEvery = 20 * time.Second // the Java client's rocketmq.client.rebalance.waitInterval
+	releaseWithin  = 5 * time.Second  // how long a lost queue's handlers may delay its last commit
+	leaveWithin    = 5 * time.Second  // the last commits and the unregistering, after the drain
+	afterCancel    = 2 * time.Second  // how long canceled handlers are waited for
+	minBackoff     = 100 * time.Millisecond
+	maxBackoff     = time.Second
+)

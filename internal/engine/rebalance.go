@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+)
+
+// rebalanceUntil shares the queues out at once, then again whenever the group or a route changes, and each 20 s in case
+// a notice was lost, until ctx ends or the Client is closed. What fails keeps the queues it has and is tried again soon.
+func (e *Engine) rebalanceUntil(ctx context.Context) error {
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for first := true; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.again:
+		case <-tick.C:
+		}
+		err := e.rebalance(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, rocketkit.ErrClosed):
+			return err
+		case err != nil:
+			e.log.Warn("queues not shared out, keeping the present ones", "error", err)
+			tick.Reset(maxBackoff)
+		case time.Since(e.started) < announceWithin && !e.retryRouted(ctx):
+			tick.Reset(maxBackoff)
+		default:
+			tick.Reset(rebalanceEvery)
+		}
+		if err == nil && first {
+			first = false
+			e.setState(Running, "")
+			close(e.ready)
+		}
+	}
+}
+
+// routeChanged asks for a rebalance when one of our topics has other queues than before.
+func (e *Engine) routeChanged(topic string) {
+	if e.topics[topic] != nil {
+		wake(e.again)
+	}
+}
+
+// rebalance takes and gives up queues so that this member has its share of every topic.
+func (e *Engine) rebalance(ctx context.Context) error {
+	members := &memberList{engine: e, known: map[string][]string{}}
+	var failures []error
+	for _, t := range e.topics {
+		r, err := e.view.Routes().Get(ctx, t.physical)
+		if err != nil {
+			if t != e.retry {
+				failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
+			}
+			continue
+		}
+		ids, err := members.of(ctx, r)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
+			continue
+		}
+		e.own(ctx, t, assign(r.Read, ids, e.view.ClientID()))
+	}
+	return errors.Join(failures...)
+}
+
+// retryRouted tells whether the retry topic is known on every broker that our topics are on. Brokers make it at the first
+// heartbeat and announce it a moment later; until then it is asked for often, so that the first retries don't wait.
+func (e *Engine) retryRouted(ctx context.Context) bool {
+	have, err := e.view.Routes().Get(ctx, e.retry.physical)
+	if err != nil {
+		return false
+	}
+	for _, t := range e.topics {
+		r, err := e.view.Routes().Get(ctx, t.physical)
+		if err != nil {
+			continue
+		}
+		for _, broker := range r.Brokers() {
+			if have.Nodes(broker) == nil {
+				_, _ = e.view.Routes().Refresh(ctx, e.retry.physical)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// own makes the topic's queues exactly those wanted.
+func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, q := range e.queues {
+		if q.topic == t && !slices.Contains(wanted, id) {
+			delete(e.queues, id)
+			e.going[id] = q
+			e.letting.Go(func() { e.letGo(q) })
+		}
+	}
+	for _, id := range wanted {
+		if e.queues[id] == nil {
+			q := newQueue(e, t, id)
+			q.start(context.WithoutCancel(ctx), e.going[id])
+			e.queues[id] = q
+		}
+	}
+}
+
+func (e *Engine) letGo(q *queue) {
+	q.letGo()
+	e.mu.Lock()
+	if e.going[q.id] == q {
+		delete(e.going, q.id)
+	}
+	e.mu.Unlock()
+	close(q.gone)
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rocketkit/rocketkit/internal/pool"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+)
+
+// topic is one subscription: its filter, its pool and what it holds in memory. The group's retry topic is one too,
+// without a pool: its messages go to the pools of the topics they were first sent to.
+type topic struct {
+	name     string // logical
+	physical string
+	cfg      Topic
+	sub      protocol.SubscriptionData
+	budget   budget
+	pool     *pool.Pool[task] // nil for the retry topic
+	labels   context.Context  // pprof labels of its handlers
+
+	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
+	fresh   bool                    // the group had no offsets of this topic when Run began
+
+	handled, failed atomic.Int64
+	lastError       atomic.Pointer[string]
+}
+
+// task is one message on its way through a pool.
+type task struct {
+	queue  *queue
+	window *window
+	ticket uint64
+	topic  *topic // whose handler gets it; nil when the consumer has no handler for it
+	raw    *protocol.Message
+	size   int32 // of the body as pulled: what it takes of the budget
+}
+
+func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
+	sub, err := protocol.SubscriptionFor(physical, strings.Join(cfg.Tags, "||"))
+	if err != nil {
+		return nil, err
+	}
+	t := &topic{name: name, physical: physical, cfg: cfg, sub: sub}
+	t.budget = budget{
+		maxMessages: max(minCached, cachedPerWork*cfg.Workers),
+		maxBytes:    topicBytes,
+		shared:      &e.bytes,
+	}
+	t.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", e.cfg.Group, "topic", name))
+	if cfg.Handle != nil {
+		t.pool = pool.New(cfg.Workers, e.process)
+	}
+	return t, nil
+}
+
+// wants tells whether the subscription asks for the message. Brokers filter tags by their hash, which others share.
+func (t *topic) wants(m *protocol.Message) bool {
+	if len(t.sub.Tags) == 0 {
+		return true
+	}
+	tag, _ := m.Properties.Get(protocol.PropertyTags)
+	return t.sub.Matches(tag)
+}
+
+func (t *topic) failedWith(err error) {
+	t.failed.Add(1)
+	text := err.Error()
+	t.lastError.Store(&text)
+}

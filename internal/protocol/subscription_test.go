@@ -1,0 +1,67 @@
+package protocol
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestSubscriptionFor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tags, expression string
+		set              []string
+		codes            []int32
+	}{
+		"all":       {"*", "*", nil, nil},
+		"nothing":   {"", "*", nil, nil},
+		"one":       {"TagA", "TagA", []string{"TagA"}, []int32{2598919}},
+		"two":       {"TagA || TagB", "TagA || TagB", []string{"TagA", "TagB"}, []int32{2598919, 2598920}},
+		"same hash": {"Aa||BB", "Aa||BB", []string{"Aa", "BB"}, []int32{2112}},
+		"repeated":  {"a||a|| ||b", "a||a|| ||b", []string{"a", "b"}, []int32{97, 98}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := SubscriptionFor("orders", c.tags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Topic != "orders" || s.Expression != c.expression || s.ExpressionType != ExpressionTag || s.Version == 0 ||
+				!reflect.DeepEqual(s.Tags, c.set) || !reflect.DeepEqual(s.Codes, c.codes) {
+				t.Errorf("got %+v", s)
+			}
+			for _, tag := range c.set {
+				if !s.Matches(tag) {
+					t.Errorf("%s isn't matched", tag)
+				}
+			}
+			if s.Matches("other") != (c.set == nil) {
+				t.Error("a foreign tag is judged wrongly")
+			}
+		})
+	}
+	for _, bad := range []string{"||", " ", " || "} {
+		if _, err := SubscriptionFor("orders", bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestSubscriptionSQL(t *testing.T) {
+	t.Parallel()
+	s, err := SubscriptionSQL("orders", "a > 5")
+	if err != nil || s.ExpressionType != ExpressionSQL || !s.Matches("any") || s.Tags != nil {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := SubscriptionSQL("orders", " "); err == nil {
+		t.Error("an empty expression was taken")
+	}
+}
+
+func TestJavaHash(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]int32{"": 0, "a": 97, "TagA": 2598919, "été ☃ 𝄞": 621003753, "\uFFFD": 65533} {
+		if got := JavaHash(s); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}

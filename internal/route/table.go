@@ -1,0 +1,229 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rocketkit/rocketkit/internal/frame"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/tenant"
+)
+
+// ErrNoRoute is what a topic that no name server knows gives. Errors of this package don't name the topic: the
+// caller does, by its logical name.
+var ErrNoRoute = errors.New("no name server knows this topic: create it first, or check its name and tenant")
+
+const (
+	refreshEvery = 30 * time.Second // the Java client's pollNameServerInterval
+	forgetAfter  = 10 * time.Minute // a topic nobody asked for in this long is no longer refreshed
+)
+
+// Servers asks the name servers one question, whichever of them answers.
+type Servers interface {
+	Ask(ctx context.Context, req *frame.Frame, final func(*frame.Frame) bool) (*frame.Frame, error)
+}
+
+// Table holds the routes of the topics in use. Safe for concurrent use.
+type Table struct {
+	servers Servers
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	topics   map[string]*entry
+	watchers map[int]func(topic string)
+	nextID   int
+}
+
+type entry struct {
+	route *Route        // last good one, nil before the first
+	used  time.Time     // last Get
+	fetch chan struct{} // closed when the fetch under way ends; nil when none is
+	err   error         // how the last fetch ended
+}
+
+// NewTable makes an empty table that asks servers. It dials nothing and starts nothing.
+func NewTable(servers Servers, log *slog.Logger) *Table {
+	return &Table{servers: servers, log: log, topics: map[string]*entry{}, watchers: map[int]func(string){}}
+}
+
+// Get returns the topic's route, from memory when it is there.
+func (t *Table) Get(ctx context.Context, topic string) (*Route, error) {
+	t.mu.Lock()
+	if e := t.topics[topic]; e != nil && e.route != nil {
+		e.used = time.Now()
+		r := e.route
+		t.mu.Unlock()
+		return r, nil
+	}
+	t.mu.Unlock()
+	return t.Refresh(ctx, topic)
+}
+
+// Refresh asks the name servers for the topic's route now. Callers that arrive while one is asking share its answer.
+// When the asking fails and a route was known before, that one is returned with the error.
+func (t *Table) Refresh(ctx context.Context, topic string) (*Route, error) {
+	for {
+		t.mu.Lock()
+		e := t.topics[topic]
+		if e == nil {
+			e = &entry{}
+			t.topics[topic] = e
+		}
+		e.used = time.Now()
+		if e.fetch == nil {
+			done := make(chan struct{})
+			e.fetch = done
+			t.mu.Unlock()
+			return t.fetch(ctx, topic, e, done)
+		}
+		wait := e.fetch
+		t.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-wait:
+		}
+		t.mu.Lock()
+		r, err := e.route, e.err
+		t.mu.Unlock()
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			if ctx.Err() == nil {
+				continue // it was the other caller that gave up, not the name servers
+			}
+		}
+		return r, err
+	}
+}
+
+func (t *Table) fetch(ctx context.Context, topic string, e *entry, done chan struct{}) (*Route, error) {
+	fresh, err := t.ask(ctx, topic)
+	t.mu.Lock()
+	changed := err == nil && (e.route == nil || !e.route.equal(fresh))
+	if changed {
+		e.route = fresh
+	}
+	if err != nil && e.route == nil {
+		delete(t.topics, topic) // nothing worth keeping; the next Get asks again
+	}
+	r := e.route
+	e.err, e.fetch = err, nil
+	close(done)
+	watchers := make([]func(string), 0, len(t.watchers))
+	if changed {
+		for _, w := range t.watchers {
+			watchers = append(watchers, w)
+		}
+	}
+	t.mu.Unlock()
+	for _, w := range watchers {
+		w(topic)
+	}
+	return r, err
+}
+
+func (t *Table) ask(ctx context.Context, topic string) (*Route, error) {
+	req := protocol.GetRoute{Topic: topic}.Frame()
+	// One name server that doesn't know the topic proves nothing: it may have started a second ago. Ask them all.
+	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code != protocol.CodeTopicNotExist })
+	if err != nil {
+		return nil, err
+	}
+	if answer.Code == protocol.CodeTopicNotExist {
+		return nil, ErrNoRoute
+	}
+	data, err := protocol.ParseTopicRoute(answer)
+	if err != nil {
+		return nil, err
+	}
+	return newRoute(topic, data), nil
+}
+
+// Has tells whether the topic's route is in memory, for those who changed the topic and want it fetched again if so.
+func (t *Table) Has(topic string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.topics[topic]
+	return e != nil && e.route != nil
+}
+
+// Forget drops the route of a topic that was deleted: the next Get asks the name servers again.
+func (t *Table) Forget(topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.topics[topic]
+	switch {
+	case e == nil:
+	case e.fetch == nil:
+		delete(t.topics, topic)
+	default:
+		e.route = nil // the fetch under way keeps the entry or drops it
+	}
+}
+
+// Watch calls changed with the topic's name each time its route becomes another one, until stop is called.
+// changed must not block and may be called from any goroutine.
+func (t *Table) Watch(changed func(topic string)) (stop func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := t.nextID
+	t.nextID++
+	t.watchers[id] = changed
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.watchers, id)
+	}
+}
+
+// Brokers returns the addresses of every broker in any known route: name, id, address; id 0 is the master.
+func (t *Table) Brokers() map[string]map[int64]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := map[string]map[int64]string{}
+	for _, e := range t.topics {
+		if e.route == nil {
+			continue
+		}
+		for name, nodes := range e.route.brokers {
+			all[name] = nodes
+		}
+	}
+	return all
+}
+
+// Run refreshes every topic in use each 30 s until ctx ends.
+func (t *Table) Run(ctx context.Context) {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, topic := range t.inUse() {
+			if _, err := t.Refresh(ctx, topic); err != nil && ctx.Err() == nil {
+				name, logical := tenant.Split(topic)
+				t.log.Warn("route not refreshed, keeping the last one", "topic", logical, "tenant", name, "error", err)
+			}
+		}
+	}
+}
+
+// inUse lists the topics to refresh and forgets those nobody asks for any more.
+func (t *Table) inUse() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	topics := make([]string, 0, len(t.topics))
+	for topic, e := range t.topics {
+		if time.Since(e.used) > forgetAfter && e.fetch == nil {
+			delete(t.topics, topic)
+			continue
+		}
+		topics = append(topics, topic)
+	}
+	return topics
+}

@@ -1,0 +1,186 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/route"
+)
+
+var (
+	errNoQueue  = errors.New("no queue of this topic can be written to now: its brokers' masters are down, or it is read-only")
+	errNoMaster = errors.New("the queue's broker has no master now")
+)
+
+// sending is one Send under way. A round is one attempt on each broker.
+type sending struct {
+	topic    *Topic
+	request  *Request
+	begun    time.Time
+	route    *route.Route   // of the last attempt; nil when there was none
+	pinned   protocol.Queue // a sharding key's queue, once chosen
+	attempts int
+	rounds   int
+	tried    []string // brokers that failed in this round
+	denied   int      // how often this round met NO_PERMISSION
+	why      verdict  // of the last failure
+	last     error
+}
+
+// attempt sends the request to one queue.
+func (s *sending) attempt(ctx context.Context) (Result, error) {
+	s.attempts++
+	r, err := s.topic.sender.view.Routes().Get(ctx, s.topic.physical)
+	s.route = r
+	if err != nil {
+		return Result{}, err
+	}
+	queue, err := s.choose(r)
+	if err != nil {
+		return Result{}, err
+	}
+	address, ok := r.Master(queue.Broker)
+	if !ok {
+		return Result{}, errNoMaster
+	}
+	begun := time.Now()
+	result, err := s.put(ctx, queue, address)
+	faults := &s.topic.sender.faults
+	if err == nil {
+		faults.worked(queue.Broker)
+		return Result{SendResult: result, Broker: queue.Broker}, nil
+	}
+	s.tried = append(s.tried, queue.Broker)
+	if avoid := avoidance(ctx, err, time.Since(begun)); avoid > 0 {
+		faults.failed(queue.Broker, avoid)
+	}
+	return Result{}, err
+}
+
+// put makes one request of it.
+func (s *sending) put(ctx context.Context, queue protocol.Queue, address string) (protocol.SendResult, error) {
+	view := s.topic.sender.view
+	req := protocol.SendMessage{
+		ProducerGroup: s.request.Group,
+		Topic:         s.topic.physical,
+		QueueID:       queue.ID,
+		BornTime:      s.begun.UnixMilli(),
+		Properties:    s.request.Properties,
+		BrokerName:    queue.Broker,
+		Batch:         s.request.Batch,
+		Body:          s.request.Body,
+	}.Frame()
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > view.RequestTimeout() {
+		limited, cancel := context.WithTimeout(ctx, view.RequestTimeout())
+		defer cancel()
+		ctx = limited
+	}
+	answer, err := view.Call(ctx, address, req)
+	if err != nil {
+		return protocol.SendResult{}, err
+	}
+	result, err := protocol.ParseSendResult(answer)
+	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) {
+		refusal.Request, refusal.Address = req.Code, address
+	}
+	return result, err
+}
+
+// choose picks the queue of the next attempt.
+func (s *sending) choose(r *route.Route) (protocol.Queue, error) {
+	if key := s.request.ShardingKey; key != "" {
+		if s.pinned == (protocol.Queue{}) {
+			if len(r.Write) == 0 {
+				return protocol.Queue{}, errNoQueue
+			}
+			s.pinned = r.Write[hashIndex(key, len(r.Write))]
+		}
+		return s.pinned, nil
+	}
+	if len(r.Write) == 0 {
+		return protocol.Queue{}, errNoQueue
+	}
+	turn := s.topic.turn.Add(1)
+	if len(s.tried) == 0 && s.topic.sender.faults.none() {
+		return r.Write[turn%uint32(len(r.Write))], nil
+	}
+	return s.chooseAround(r.Write, turn), nil
+}
+
+// chooseAround picks among the queues of brokers that this send hasn't tried in this round, and of those the ones that
+// haven't failed others either.
+func (s *sending) chooseAround(queues []protocol.Queue, turn uint32) protocol.Queue {
+	var good, untried []protocol.Queue
+	broker, stand, now := "", well, time.Now()
+	for _, q := range queues { // sorted, so a broker's queues stand together
+		if slices.Contains(s.tried, q.Broker) {
+			continue
+		}
+		if q.Broker != broker {
+			broker, stand = q.Broker, s.topic.sender.faults.standing(q.Broker, now)
+		}
+		switch stand {
+		case probe:
+			return q
+		case well:
+			good = append(good, q)
+		}
+		untried = append(untried, q)
+	}
+	switch {
+	case len(good) > 0:
+	case len(untried) > 0:
+		good = untried
+	default: // the route has changed, and the brokers that are left have failed
+		good = queues
+	}
+	return good[turn%uint32(len(good))]
+}
+
+// another tells whether this round has a broker left to try now.
+func (s *sending) another() bool {
+	if s.request.ShardingKey != "" || s.route == nil || s.why == moved { // all brokers' queues may have moved
+		return false
+	}
+	return slices.ContainsFunc(s.route.Write, func(q protocol.Queue) bool { return !slices.Contains(s.tried, q.Broker) })
+}
+
+// judge notes a failure and tells whether it is for good.
+func (s *sending) judge(err error) bool {
+	s.why = verdictOf(err)
+	switch s.why {
+	case refused:
+		return true
+	case denied:
+		s.denied++
+	case moved:
+		s.pinned = protocol.Queue{} // it is no more: the key has another one now, for every producer
+	}
+	return false
+}
+
+// again ends a round: it waits, and sees to it that the next has a fresh route. An error means that there is no next.
+func (s *sending) again(ctx context.Context) error {
+	everywhere := s.denied > 0 && s.denied >= len(s.tried)
+	if !everywhere {
+		pause(ctx, backoff(s.rounds))
+	}
+	if s.why != busy && ctx.Err() == nil {
+		err := s.topic.refresh(ctx)
+		if err != nil && s.why == missing {
+			return err // a broker and the name servers say so: it isn't a name server that has just started
+		}
+	}
+	if everywhere {
+		if s.route, _ = s.topic.sender.view.Routes().Get(ctx, s.topic.physical); !s.another() {
+			return s.last
+		}
+		return nil
+	}
+	s.rounds++
+	s.tried, s.denied = s.tried[:0], 0
+	return nil
+}

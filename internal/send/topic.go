@@ -1,0 +1,106 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/rocketkit/rocketkit/internal/cluster"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/route"
+	"github.com/rocketkit/rocketkit/tenant"
+)
+
+const (
+	refreshEvery = time.Second // a topic's route is asked for no oftener, however many sends are in trouble
+	refreshLimit = time.Second // slow name servers mustn't keep a send from its next attempt
+)
+
+// Sender sends for one tenant, and remembers which brokers failed just now. Safe for concurrent use.
+type Sender struct {
+	view   *cluster.View
+	faults faults
+}
+
+// New makes a Sender. It starts nothing.
+func New(view *cluster.View) *Sender { return &Sender{view: view} }
+
+// Topic is a topic to send to. It holds the turn of its queues, so keep it. Safe for concurrent use.
+type Topic struct {
+	sender   *Sender
+	physical string
+	logical  string
+	turn     atomic.Uint32
+	asked    atomic.Int64 // when the route was last refreshed for a send in trouble, ns since 1970
+}
+
+// Topic returns the topic of a physical name, which is checked by nobody but the brokers. Its queues' turn starts at a
+// random one, lest all producers of a fleet start at the first.
+func (s *Sender) Topic(physical string) *Topic {
+	_, logical := tenant.Split(physical)
+	t := &Topic{sender: s, physical: physical, logical: logical}
+	t.turn.Store(rand.Uint32())
+	return t
+}
+
+// Request is what to send. Its slices are read until Send returns, and never changed.
+type Request struct {
+	Group      string // physical name of the producer group
+	Properties []byte // encoded; empty for a batch, whose messages have their own
+	Body       []byte // never empty: brokers refuse a message without a body
+	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
+
+	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
+	ShardingKey string
+}
+
+// Result is a broker's answer to a message it stored.
+type Result struct {
+	protocol.SendResult
+	Broker string
+}
+
+// Send returns once a broker has stored the request, and otherwise with an [*Error]. ctx is the only clock; one attempt is
+// also bounded by the Client's request time-out.
+func (t *Topic) Send(ctx context.Context, r *Request) (Result, error) {
+	s := sending{topic: t, request: r, begun: time.Now()}
+	for {
+		if ctx.Err() != nil {
+			return Result{}, s.ended(ctx)
+		}
+		result, err := s.attempt(ctx)
+		if err == nil {
+			return result, nil
+		}
+		s.last = err
+		if s.judge(err) {
+			return Result{}, s.failed(err)
+		}
+		if ctx.Err() != nil {
+			return Result{}, s.ended(ctx)
+		}
+		if s.another() {
+			continue
+		}
+		if err := s.again(ctx); err != nil {
+			return Result{}, s.failed(err)
+		}
+	}
+}
+
+// refresh asks the name servers for the topic's route, if nobody has within the last second. It returns an error only
+// when they answered that there is no such topic; the old route is kept even then.
+func (t *Topic) refresh(ctx context.Context) error {
+	now, asked := time.Now().UnixNano(), t.asked.Load()
+	if now-asked < int64(refreshEvery) || !t.asked.CompareAndSwap(asked, now) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
+	defer cancel()
+	if _, err := t.sender.view.Routes().Refresh(ctx, t.physical); errors.Is(err, route.ErrNoRoute) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package mqtest
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// longestWait bounds a wait whose ctx has no deadline, so that in a synctest bubble, where time passes as fast as the
+// clients' tickers run, a state that never comes ends the test rather than spinning it.
+const longestWait = 24 * time.Hour
+
+// state lets helpers wait for a change of the cluster's state rather than poll it.
+type state struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed by the next change; nil when nobody waits
+}
+
+// change wakes whoever waits. It may be called under a broker's lock.
+func (s *state) change() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+func (s *state) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// wait returns nil as soon as reached does. When ctx ends before, it returns what is still missing and why ctx ended.
+func (c *Cluster) wait(ctx context.Context, reached func() error) error {
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, longestWait)
+		defer cancel()
+	}
+	var over error
+	for {
+		changed := c.state.next() // before looking, so that no change is missed
+		missing := reached()
+		switch {
+		case missing == nil:
+			return nil
+		case over != nil:
+			return &waitError{missing, over}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			over = context.Cause(ctx)
+		case <-c.closing:
+			over = errClosed
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rocketkit/rocketkit/internal/cluster"
+	"github.com/rocketkit/rocketkit/internal/remoting"
+)
+
+// membership puts the producer group into the Client's heartbeat, so that RocketMQ's tools list it. Sending needs no
+// membership: nothing waits for it, and no failure of it reaches a caller.
+type membership struct {
+	view   *cluster.View
+	member cluster.Member
+	begun  atomic.Bool
+
+	mu      sync.Mutex
+	stop    context.CancelFunc // ends the joining
+	left    bool
+	joined  bool
+	joining sync.WaitGroup
+}
+
+// join joins once, in the background.
+func (m *membership) join() {
+	if m.begun.Load() || !m.begun.CompareAndSwap(false, true) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	m.joining.Go(func() {
+		defer stop()
+		// cluster.ErrMember is another Producer of this Client and group: brokers list the two as one.
+		err := m.view.Join(ctx, m.member)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.joined = err == nil
+	})
+}
+
+// leave leaves once, if it has joined.
+func (m *membership) leave(ctx context.Context) {
+	m.mu.Lock()
+	m.left = true
+	if m.stop != nil {
+		m.stop()
+	}
+	m.mu.Unlock()
+	m.joining.Wait()
+
+	m.mu.Lock()
+	joined := m.joined
+	m.joined = false
+	m.mu.Unlock()
+	if !joined {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.view.RequestTimeout())
+	defer cancel()
+	if err := m.view.Leave(ctx, m.member); err != nil && !errors.Is(err, remoting.ErrClosed) {
+		m.view.Log().Info("producer not unregistered, brokers forget it after 2 minutes", "error", err)
+	}
+}

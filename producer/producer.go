@@ -1,0 +1,246 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/cluster"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/send"
+	"github.com/rocketkit/rocketkit/tenant"
+)
+
+const (
+	// DefaultGroup is the producer group when Config.Group is empty.
+	DefaultGroup = "rocketkit"
+
+	// DefaultMaxMessageSize is the limit of a body in bytes when Config.MaxMessageSize is 0: 4 MiB, what RocketMQ's
+	// brokers (maxMessageSize) and its Java client default to.
+	DefaultMaxMessageSize = 4 << 20
+
+	// largestMaxMessageSize leaves a frame, at most 16 MiB, room for its header.
+	largestMaxMessageSize = 15 << 20
+)
+
+// Config says how a Producer sends. The zero Config works.
+type Config struct {
+	// Group names the producers that do the same work, as brokers and their tools show them (mqadmin
+	// producerConnection). Default: "rocketkit". Letters, digits, '_' and '-'.
+	Group string
+
+	// MaxMessageSize is the largest body in bytes that Send takes; for SendBatch, the largest sum of bodies, properties
+	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
+	// (maxMessageSize), which must be as large.
+	MaxMessageSize int
+}
+
+func configError(field, format string, args ...any) error {
+	return fmt.Errorf("producer: %s: %s: %w", field, fmt.Sprintf(format, args...), rocketkit.ErrConfig)
+}
+
+// complete validates the Config and fills in its defaults.
+func (c Config) complete(names tenant.Names) (complete Config, physicalGroup string, err error) {
+	if c.Group == "" {
+		c.Group = DefaultGroup
+	}
+	if physicalGroup, err = names.Group(c.Group); err != nil {
+		return c, "", configError("Group", "%v", err)
+	}
+	switch {
+	case c.MaxMessageSize < 0:
+		return c, "", configError("MaxMessageSize", "%d is negative; 0 means %d", c.MaxMessageSize, DefaultMaxMessageSize)
+	case c.MaxMessageSize > largestMaxMessageSize:
+		return c, "", configError("MaxMessageSize", "%d is too large for a RocketMQ request; at most %d", c.MaxMessageSize, largestMaxMessageSize)
+	case c.MaxMessageSize == 0:
+		c.MaxMessageSize = DefaultMaxMessageSize
+	}
+	return c, physicalGroup, nil
+}
+
+// Producer sends messages for the tenant of its Client. Make it with New, one per process and group, and Close it before
+// its Client. The zero Producer is not usable. All methods are safe for concurrent use.
+type Producer struct {
+	view   *cluster.View
+	cfg    Config
+	group  string // physical
+	ids    *protocol.IDs
+	sender *send.Sender
+
+	sends      gate
+	membership membership
+	scratch    sync.Pool // *[]byte, for properties
+
+	mu     sync.RWMutex
+	topics map[string]*send.Topic // by logical name; only those that a message was stored in
+}
+
+// New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
+// Send. An invalid cfg gives an error that names the field and wraps [rocketkit.ErrConfig].
+func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
+	if client == nil {
+		return nil, configError("client", "nil; open one with rocketkit.Open")
+	}
+	view := client.Cluster()
+	cfg, group, err := cfg.complete(view.Names)
+	if err != nil {
+		return nil, err
+	}
+	return &Producer{
+		view:       view,
+		cfg:        cfg,
+		group:      group,
+		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
+		sender:     send.New(view),
+		sends:      gate{idle: make(chan struct{})},
+		membership: membership{view: view, member: cluster.Member{Group: group}},
+		scratch:    sync.Pool{New: func() any { return new([]byte) }},
+		topics:     map[string]*send.Topic{},
+	}, nil
+}
+
+// address reads the IP out of a client id, ip@instance; without one it is the zero Addr.
+func address(clientID string) netip.Addr {
+	ip, _, _ := strings.Cut(clientID, "@")
+	addr, _ := netip.ParseAddr(ip)
+	return addr
+}
+
+// Send stores one message and tells where. It returns when a broker has it, when it can't be sent at all, or when ctx has
+// ended; it starts no goroutine to go on. The message isn't changed, and sending it again is safe; its Body, Keys and
+// Properties mustn't change until Send returns.
+//
+// Errors name the topic and the cause. When ctx has ended, the error wraps both ctx's and that of the last attempt; when
+// no name server knows the topic, [rocketkit.ErrNoRoute]; after Close, [rocketkit.ErrClosed]. [rocketkit.Code] gives the
+// code and remark of a broker's refusal. Whether the message was stored isn't known after a [Retryable] error.
+func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
+	if !p.sends.enter() {
+		return Receipt{}, fmt.Errorf("producer: send: the Producer: %w", rocketkit.ErrClosed)
+	}
+	defer p.sends.leave()
+	topic, err := p.topic(m.Topic)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("producer: send: Topic: %w", err)
+	}
+	if err := m.check(p.cfg.MaxMessageSize); err != nil {
+		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
+	}
+	scratch := p.scratch.Get().(*[]byte)
+	defer p.scratch.Put(scratch)
+	id := p.ids.Next(time.Now())
+	*scratch = appendProperties((*scratch)[:0], &m, id)
+	if err := checkPropertiesSize(len(*scratch)); err != nil {
+		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
+	}
+	request := send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey}
+	result, err := p.send(ctx, m.Topic, topic, &request)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return receipt(m.Topic, id, result), nil
+}
+
+// SendBatch stores messages of one topic together, in their order, in one queue, with one request (SEND_BATCH_MESSAGE
+// 320): all of them or none. It returns a receipt for each, and is like [Producer.Send] otherwise. All must have the same
+// ShardingKey, or none; none may have a DelayLevel, as brokers don't delay batches. Together they may be as large as
+// one message, see Config.MaxMessageSize. No messages are stored at once.
+func (p *Producer) SendBatch(ctx context.Context, messages []Message) ([]Receipt, error) {
+	if !p.sends.enter() {
+		return nil, fmt.Errorf("producer: send batch: the Producer: %w", rocketkit.ErrClosed)
+	}
+	defer p.sends.leave()
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	name := messages[0].Topic
+	topic, err := p.topic(name)
+	if err != nil {
+		return nil, fmt.Errorf("producer: send batch: message 0: Topic: %w", err)
+	}
+	body, ids, err := p.encodeBatch(messages)
+	if err != nil {
+		return nil, fmt.Errorf("producer: send batch %s: %w", name, err)
+	}
+	request := send.Request{Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey}
+	result, err := p.send(ctx, name, topic, &request)
+	if err != nil {
+		return nil, err
+	}
+	return batchReceipts(name, ids, result), nil
+}
+
+// send sends, and does what the first stored message calls for.
+func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
+	result, err := topic.Send(ctx, r)
+	if err != nil {
+		return result, fmt.Errorf("producer: %w", err)
+	}
+	p.membership.join()
+	p.keep(name, topic)
+	return result, nil
+}
+
+// topic returns what to send to a logical topic with.
+func (p *Producer) topic(name string) (*send.Topic, error) {
+	p.mu.RLock()
+	t := p.topics[name]
+	p.mu.RUnlock()
+	if t != nil {
+		return t, nil
+	}
+	physical, err := p.view.Names.Topic(name)
+	if err != nil {
+		return nil, err
+	}
+	if tenant.IsSystemTopic(name) {
+		return nil, fmt.Errorf("%s is RocketMQ's own and shared by all tenants: choose another", name)
+	}
+	return p.sender.Topic(physical), nil
+}
+
+// keep remembers a topic that exists; those that don't could be any number.
+func (p *Producer) keep(name string, topic *send.Topic) {
+	p.mu.RLock()
+	known := p.topics[name] != nil
+	p.mu.RUnlock()
+	if known {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.topics[name] == nil {
+		p.topics[strings.Clone(name)] = topic
+	}
+}
+
+// Close refuses new sends, waits for those under way, and takes the Producer off the brokers' lists. When ctx ends first,
+// Close returns an error that wraps ctx's, while those sends go on under their own contexts. It may be called again, to
+// wait once more. The Client stays open.
+func (p *Producer) Close(ctx context.Context) error {
+	p.sends.close()
+	var err error
+	select {
+	case <-p.sends.idle:
+	case <-ctx.Done():
+		if n := p.sends.inside(); n > 0 {
+			err = fmt.Errorf("producer: close: sends still under way: %d: %w", n, context.Cause(ctx))
+		}
+	}
+	p.membership.leave(ctx)
+	return err
+}
+
+// Retryable tells whether sending the same message again may succeed: true for trouble of transport, busy or unavailable
+// brokers, a topic whose masters are all away, and for a context that ended; false for nil, a message or topic that was
+// refused, bad input and a closed Producer. Send itself has retried for as long as its context let it, so this is for
+// callers who keep messages to send them later. The message may have been stored already.
+func Retryable(err error) bool {
+	var failure *send.Error
+	return errors.As(err, &failure) && failure.Retryable
+}

@@ -1,0 +1,23 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/rocketkit/rocketkit/internal/testcluster"
+)
+
+// rocketmq is the real cluster that the tests share.
+var rocketmq testcluster.Suite
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	rocketmq.Main(m)
+}
