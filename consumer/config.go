@@ -3,9 +3,11 @@ package consumer
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/engine"
@@ -93,6 +95,12 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 	if i := slices.IndexFunc(c.Middleware, func(m Middleware) bool { return m == nil }); i >= 0 {
 		return none, configError(fmt.Sprintf("Middleware[%d]", i), "is nil")
 	}
+	if c.Retries > math.MaxInt32 {
+		return none, configError("Retries", "%d is more than a broker can count to, %d", c.Retries, math.MaxInt32)
+	}
+	if c.Start.at.Where == engine.StartTime && c.Start.at.Time.IsZero() {
+		return none, configError("Start", "At the zero time; use Earliest to begin with the oldest message")
+	}
 	e := engine.Config{
 		Group: c.Group, Start: c.Start.at, Retries: brokersRetries(c.Retries),
 		Drain: orDefault(c.Drain, DefaultDrain), Topics: make(map[string]engine.Topic, len(c.Topics)),
@@ -120,7 +128,7 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 		return none, configError(field+".Handler", "is nil; every topic needs one")
 	}
 	for i, tag := range t.Tags {
-		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") {
+		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") || strings.ContainsFunc(tag, unicode.IsControl) {
 			return none, configError(fmt.Sprintf("%s.Tags[%d]", field, i), "%q is no single tag; leave Tags empty to receive all", tag)
 		}
 	}
@@ -130,9 +138,14 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 	if t.Workers == 0 {
 		t.Workers = DefaultWorkers
 	}
+	handle := t.Handler
+	for i := len(middleware) - 1; i >= 0; i-- { // the first is the outermost
+		if handle = middleware[i](handle); handle == nil {
+			return none, configError(fmt.Sprintf("Middleware[%d]", i), "returns nil for topic %s", name)
+		}
+	}
 	return engine.Topic{
-		Tags: slices.Clone(t.Tags), Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout),
-		Handle: wrap(t.Handler, middleware),
+		Tags: slices.Clone(t.Tags), Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout), Handle: handle,
 	}, nil
 }
 

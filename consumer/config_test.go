@@ -250,8 +250,13 @@ func TestMiddlewareOrder(t *testing.T) {
 			}
 		}
 	}
-	h := wrap(func(context.Context, *rocketkit.Message) error { order = append(order, "handler"); return nil }, []Middleware{mark("a"), mark("b")})
-	if err := h(t.Context(), nil); err != nil || strings.Join(order, " ") != "a b handler" {
+	cfg := one("orders", Topic{Handler: func(context.Context, *rocketkit.Message) error { order = append(order, "handler"); return nil }})
+	cfg.Middleware = []Middleware{mark("a"), mark("b")}
+	got, err := cfg.engineConfig(red(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Topics["orders"].Handle(t.Context(), nil); err != nil || strings.Join(order, " ") != "a b handler" {
 		t.Errorf("%v, %v", order, err)
 	}
 }

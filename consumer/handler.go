@@ -13,11 +13,3 @@ type Handler func(ctx context.Context, m *rocketkit.Message) error
 
 // Middleware wraps a handler with what several share: logging, tracing, deduplication.
 type Middleware func(Handler) Handler
-
-// wrap puts the middleware around h; the first is the outermost.
-func wrap(h Handler, middleware []Middleware) Handler {
-	for i := len(middleware) - 1; i >= 0; i-- {
-		h = middleware[i](h)
-	}
-	return h
-}

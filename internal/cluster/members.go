@@ -37,14 +37,43 @@ type memberKey struct {
 }
 
 type members struct {
-	mu   sync.Mutex
-	all  map[memberKey]Member
-	poke chan struct{} // a heartbeat is wanted now
+	mu    sync.Mutex
+	all   map[memberKey]Member
+	beats map[chan struct{}]bool // heartbeats under way; each is closed when it has ended
 }
 
 func (m *members) init() {
 	m.all = map[memberKey]Member{}
-	m.poke = make(chan struct{}, 1)
+	m.beats = map[chan struct{}]bool{}
+}
+
+// begin notes a heartbeat that is under way until end is called.
+func (m *members) begin() (end func()) {
+	beat := make(chan struct{})
+	m.mu.Lock()
+	m.beats[beat] = true
+	m.mu.Unlock()
+	return func() {
+		m.mu.Lock()
+		delete(m.beats, beat)
+		m.mu.Unlock()
+		close(beat)
+	}
+}
+
+// remove takes a member out and waits until no heartbeat is under way that may still name it.
+func (m *members) remove(ctx context.Context, key memberKey) {
+	m.mu.Lock()
+	delete(m.all, key)
+	under := slices.Collect(maps.Keys(m.beats))
+	m.mu.Unlock()
+	for _, beat := range under {
+		select {
+		case <-beat:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (m Member) key() memberKey { return memberKey{m.Group, m.Consumer != nil} }
@@ -67,9 +96,9 @@ func (c *Cluster) Join(ctx context.Context, m Member) error {
 // Leave takes a member out of the heartbeat and unregisters it (UNREGISTER_CLIENT 35) from every broker, so that the
 // others take over its queues at once rather than after 120 s.
 func (c *Cluster) Leave(ctx context.Context, m Member) error {
-	c.members.mu.Lock()
-	delete(c.members.all, m.key())
-	c.members.mu.Unlock()
+	// A heartbeat that overtakes the unregistering, as brokers serve the two on different threads, would leave a member
+	// behind that nobody is, for 120 s.
+	c.members.remove(ctx, m.key())
 
 	req := protocol.Unregister{ClientID: c.cfg.ClientID}
 	if m.Consumer != nil {
@@ -104,7 +133,6 @@ func (c *Cluster) beatEvery(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-c.members.poke:
 		}
 		c.Beat(ctx)
 	}
@@ -121,11 +149,13 @@ func (c *Cluster) connected(address string) {
 }
 
 func (c *Cluster) beat(ctx context.Context, address string) {
+	defer c.members.begin()()
+	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
 	data, some := c.heartbeat()
 	if !some {
 		return
 	}
-	if _, err := c.invoke(ctx, address, data.Frame()); err != nil && ctx.Err() == nil {
+	if _, err := c.invoke(ctx, address, data.Frame()); err != nil {
 		c.cfg.Log.Warn("heartbeat failed", "broker", address, "error", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // nameServers asks one name server at a time and stays with the one that answered last.
@@ -16,9 +17,10 @@ type nameServers struct {
 	current   atomic.Uint32
 }
 
-// Ask sends req to the name servers in turn until one gives an answer that final accepts. When all that answer give one
-// that final refuses, the last of those is returned; an error means that none answered.
-func (n *nameServers) Ask(ctx context.Context, req *frame.Frame, final func(*frame.Frame) bool) (*frame.Frame, error) {
+// Ask sends req to the name servers in turn until one gives an answer that accept accepts. When all that answer give
+// others, one of those is returned: TOPIC_NOT_EXIST only if every one of them says so, since one that has just started
+// knows no topic yet, and another may not be ready. An error means that none answered.
+func (n *nameServers) Ask(ctx context.Context, req *frame.Frame, accept func(*frame.Frame) bool) (*frame.Frame, error) {
 	start := n.current.Load()
 	var refused *frame.Frame
 	var failures []error
@@ -28,11 +30,11 @@ func (n *nameServers) Ask(ctx context.Context, req *frame.Frame, final func(*fra
 		switch {
 		case err != nil:
 			failures = append(failures, err)
-		case !final(answer):
-			refused = answer
-		default:
+		case accept(answer):
 			n.current.Store(at)
 			return answer, nil
+		case refused == nil || refused.Code == protocol.CodeTopicNotExist:
+			refused = answer
 		}
 		if ctx.Err() != nil {
 			break

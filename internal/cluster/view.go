@@ -42,8 +42,28 @@ func (v *View) Ask(ctx context.Context, req *frame.Frame) (*frame.Frame, error) 
 // hideTenant gives a refusal's remark logical names.
 func (v *View) hideTenant(answer *frame.Frame) {
 	if answer.Code != protocol.CodeSuccess && v.Names.Tenant() != "" {
-		answer.Remark = strings.ReplaceAll(answer.Remark, v.Names.Tenant()+"%", "")
+		answer.Remark = withoutPrefix(answer.Remark, v.Names.Tenant()+"%")
 	}
+}
+
+// withoutPrefix takes prefix out of every name in text that begins with it; tenant "d" must not turn "red%x" into "rex".
+func withoutPrefix(text, prefix string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, prefix)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		if before != "" && isNameByte(before[len(before)-1]) {
+			b.WriteString(prefix)
+		}
+		text = after
+	}
+}
+
+func isNameByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
 // Invoke sends a request under ctx and the request time-out, and returns its answer when that bears code 0, else a

@@ -18,34 +18,39 @@ type budget struct {
 
 // allowance is the bytes that all topics of a consumer may hold together.
 type allowance struct {
-	mu    sync.Mutex
-	bytes int64
-	max   int64
-}
-
-func (a *allowance) add(bytes int64) {
-	a.mu.Lock()
-	a.bytes += bytes
-	a.mu.Unlock()
-}
-
-func (a *allowance) left() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.bytes < a.max
+	mu     sync.Mutex
+	bytes  int64
+	max    int64
+	parked []chan struct{}
 }
 
 // admits tells whether a queue may pull now; if not, room is woken once it is worth asking again.
 func (b *budget) admits(room chan struct{}) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.messages == 0 || b.messages < b.maxMessages && b.bytes < b.maxBytes && b.shared.left() {
+	if b.messages == 0 {
+		return true
+	}
+	if b.hasRoom() && b.shared.admits(room) {
 		return true
 	}
 	b.parked = append(b.parked, room)
 	return false
 }
 
+func (b *budget) hasRoom() bool { return b.messages < b.maxMessages && b.bytes < b.maxBytes }
+
+func (a *allowance) admits(room chan struct{}) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.bytes < a.max {
+		return true
+	}
+	a.parked = append(a.parked, room)
+	return false
+}
+
+// take charges what a queue has pulled.
 func (b *budget) take(messages int, bytes int64) {
 	b.mu.Lock()
 	b.messages += messages
@@ -56,22 +61,37 @@ func (b *budget) take(messages int, bytes int64) {
 
 // give returns what a finished or dropped message held and wakes the queues that wait for it.
 func (b *budget) give(messages int, bytes int64) {
-	b.shared.add(-bytes)
 	b.mu.Lock()
 	b.messages -= messages
 	b.bytes -= bytes
 	var woken []chan struct{}
-	if len(b.parked) > 0 && (b.messages == 0 || b.messages < b.maxMessages && b.bytes < b.maxBytes) {
+	if b.messages == 0 || b.hasRoom() {
 		woken, b.parked = b.parked, nil
 	}
 	b.mu.Unlock()
-	for _, room := range woken {
-		wake(room)
+	wakeAll(woken)
+	b.shared.add(-bytes)
+}
+
+func (a *allowance) add(bytes int64) {
+	a.mu.Lock()
+	a.bytes += bytes
+	var woken []chan struct{}
+	if a.bytes < a.max {
+		woken, a.parked = a.parked, nil
 	}
+	a.mu.Unlock()
+	wakeAll(woken)
 }
 
 func (b *budget) held() (messages int, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.messages, b.bytes
+}
+
+func wakeAll(parked []chan struct{}) {
+	for _, room := range parked {
+		wake(room)
+	}
 }

@@ -3,16 +3,13 @@ package engine
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// committer commits the queues whose floor has moved, soon after it has. Brokers could take an offset along with each
-// pull, but then 5.x stores it over one that an operator has just reset; a commit of its own it ignores instead.
+// committer commits the queues of one broker soon after their floor has moved. Brokers would take an offset along with
+// each pull, but those of 5.x store it over one that an operator has just reset; a commit of its own they then ignore.
 type committer struct {
 	wanted chan struct{}
 
@@ -25,7 +22,7 @@ func (q *queue) moved() {
 	if q.dirty.Swap(true) {
 		return
 	}
-	c := &q.engine.committer
+	c := &q.broker.commits
 	c.mu.Lock()
 	c.queues = append(c.queues, q)
 	c.mu.Unlock()
@@ -40,7 +37,10 @@ func (c *committer) take() []*queue {
 	return queues
 }
 
+// run commits until ctx ends. The commits themselves don't end with ctx: one that is given up may reach the broker after
+// the next, and take the offset back.
 func (c *committer) run(ctx context.Context, e *Engine) {
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,66 +48,58 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 		case <-c.wanted:
 		}
 		began := time.Now()
+		err := e.commit(context.WithoutCancel(ctx), c.take())
+		switch {
+		case err != nil && !failing:
+			e.log.Warn("commits fail, trying on", "error", err)
+		case err == nil && failing:
+			e.log.Info("commits work again")
+		}
 		pause := commitAfter
-		// Not under ctx: a commit that is given up may reach the broker after the next one, and take the offset back.
-		if !e.commit(context.WithoutCancel(ctx), c.take()) {
+		if failing = err != nil; failing {
 			pause = maxBackoff
 		}
-		if sleep(ctx, min(max(pause, commitShare*time.Since(began)), commitWithin)) != nil {
+		if pace(ctx, began, pause, commitWithin) != nil {
 			return
 		}
 	}
 }
 
-// commit commits queues, a few at a time, so that a broker that is away delays only its own. What fails is left for the
-// next round.
-func (e *Engine) commit(ctx context.Context, queues []*queue) (all bool) {
-	var failed atomic.Bool
-	var round errgroup.Group
-	round.SetLimit(commitsAtOnce)
+// commit commits queues of one broker; those that fail are left for the next round.
+func (e *Engine) commit(ctx context.Context, queues []*queue) error {
 	for _, q := range queues {
 		q.dirty.Store(false) // before the floor is read, so that no move is missed
-		round.Go(func() error {
-			if err := q.commit(ctx); err != nil {
-				failed.Store(true)
-				q.moved()
-				if !q.behind.Swap(true) {
-					e.log.Warn("commits fail, trying on", "queue", q.public, "error", err)
-				}
-			} else if q.behind.Swap(false) {
-				e.log.Info("commits work again", "queue", q.public)
-			}
-			return nil
-		})
 	}
-	_ = round.Wait()
-	return !failed.Load()
+	failed, err := round(queues, func(q *queue) error { return q.commit(ctx, false) })
+	for _, q := range failed {
+		q.moved()
+	}
+	return err
 }
 
-// commit tells the broker the lowest unfinished offset, if it has changed. It is a request with an answer, not one-way:
-// only the answer tells that an operator has reset the group's offset and the commit was ignored.
-func (q *queue) commit(ctx context.Context) error {
+// commit tells the broker the lowest unfinished offset if it has changed, or anyway. It is a request with an answer, not
+// one-way: only the answer tells that an operator has reset the group's offset, and that the commit was ignored.
+func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.commits.Lock() // one at a time, or an older floor could be stored over a newer one
 	defer q.commits.Unlock()
 	q.mu.Lock()
 	w, last := q.window, q.committed
 	q.mu.Unlock()
-	if w == nil {
+	if w == nil || q.released {
 		return nil
 	}
 	floor := w.floor()
-	if floor == last {
+	if floor == last && !anyway {
 		return nil
 	}
-	answer, err := q.engine.call(ctx, q.id.Broker, q.id.Topic, protocol.UpdateOffset{
-		Group: q.engine.group, Topic: q.id.Topic, QueueID: q.id.ID, Offset: floor, BrokerName: q.id.Broker,
-	}.Frame())
+	reset, err := q.engine.storeOffset(ctx, q.id, floor)
 	if err != nil {
 		return err
 	}
-	reset, err := protocol.ParseUpdateOffset(answer)
-	if err != nil || reset {
-		return err // after a reset the next pull brings the new position
+	if reset {
+		q.reset.Store(true) // the next pull brings the new position
+		wake(q.room)
+		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,4 +107,25 @@ func (q *queue) commit(ctx context.Context) error {
 		q.committed = floor
 	}
 	return nil
+}
+
+// storeOffset commits an offset; reset means that the broker ignored it for an operator's.
+func (e *Engine) storeOffset(ctx context.Context, q protocol.Queue, offset int64) (reset bool, err error) {
+	answer, err := e.call(ctx, q.Broker, q.Topic, protocol.UpdateOffset{
+		Group: e.group, Topic: q.Topic, QueueID: q.ID, Offset: offset, BrokerName: q.Broker,
+	}.Frame())
+	if err != nil {
+		return false, err
+	}
+	return protocol.ParseUpdateOffset(answer)
+}
+
+// release commits a last time; from then on nothing is committed for this ownership, however long its handlers still
+// run: the queue's next owner may be far ahead.
+func (q *queue) release() error {
+	err := q.commit(context.Background(), false) // bounded by the request time-out
+	q.commits.Lock()
+	q.released = true
+	q.commits.Unlock()
+	return err
 }

@@ -52,14 +52,12 @@ const (
 	holdPull       = 15 * time.Second      // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
 	pullTimeout    = 30 * time.Second      // the Java client's consumerTimeoutMillisWhenSuspend
 	commitAfter    = 10 * time.Millisecond // between two rounds of commits: what a kill -9 replays finished within it
-	commitsAtOnce  = 32
-	commitShare    = 10               // at least that many times as long as the last round took, so that many queues cost no more
-	commitWithin   = 5 * time.Second  // however long it took: Java's persistConsumerOffsetInterval
-	announceWithin = 30 * time.Second // how long brokers may take to announce the retry topic they make at the first heartbeat
-	rebalanceEvery = 20 * time.Second // the Java client's rocketmq.client.rebalance.waitInterval
-	releaseWithin  = 5 * time.Second  // how long a lost queue's handlers may delay its last commit
-	leaveWithin    = 5 * time.Second  // the last commits and the unregistering, after the drain
-	afterCancel    = 2 * time.Second  // how long canceled handlers are waited for
+	commitWithin   = 5 * time.Second       // however long it took: Java's persistConsumerOffsetInterval
+	announceWithin = 30 * time.Second      // how long brokers may take to announce the retry topic they make at the first heartbeat
+	rebalanceEvery = 20 * time.Second      // the Java client's rocketmq.client.rebalance.waitInterval
+	releaseWithin  = 5 * time.Second       // how long a lost queue's handlers may delay its last commit
+	leaveWithin    = 5 * time.Second       // the last commits and the unregistering, after the drain
+	afterCancel    = 2 * time.Second       // how long canceled handlers are waited for
 	minBackoff     = 100 * time.Millisecond
 	maxBackoff     = time.Second
 )

@@ -7,13 +7,15 @@ import (
 )
 
 // handlerContext is the context a handler gets: the consumer's, with the handler's time-out. It makes its timer and its
-// channel only when somebody asks for Done: a context.WithTimeout per message costs more than a fast handler does.
+// channel only when somebody asks for Done: a context.WithTimeout per message costs more than a fast handler does. Until
+// then it finds out that it has ended when it is asked; if both its deadline has passed and its parent has ended by
+// then, it says the former.
 type handlerContext struct {
 	context.Context //nolint:containedctx // it is a context, and this its parent, which ends when a drain gives up waiting
 	deadline        time.Time
 
 	mu     sync.Mutex
-	timed  context.Context //nolint:containedctx // the same with the deadline; nil until Done is asked for
+	timed  context.Context //nolint:containedctx // what the standard library would have made at once; nil until it is needed
 	cancel context.CancelFunc
 	over   bool // the handler has returned
 }
@@ -28,45 +30,26 @@ func (c *handlerContext) Deadline() (time.Time, bool) {
 func (c *handlerContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.real().Done()
-}
-
-// real makes the context that the standard library would have made at once. Callers hold mu.
-func (c *handlerContext) real() context.Context {
-	if c.timed != nil {
-		return c.timed
+	if c.look(); c.timed == nil {
+		c.make(c.Context)
 	}
-	if c.deadline.IsZero() {
-		c.timed, c.cancel = context.WithCancel(c.Context)
-	} else {
-		c.timed, c.cancel = context.WithDeadline(c.Context, c.deadline)
-	}
-	if c.over {
-		c.cancel()
-	}
-	return c.timed
+	return c.timed.Done()
 }
 
 func (c *handlerContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.timed != nil:
-		return c.timed.Err()
-	case c.Context.Err() != nil:
-		return c.Context.Err()
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
-		return context.DeadlineExceeded
-	case c.over:
-		return context.Canceled
+	if c.look(); c.timed == nil {
+		return nil
 	}
-	return nil
+	return c.timed.Err()
 }
 
-// Value lets contexts derived from this one find the real one, so that the standard library needs no goroutine to link
-// them.
+// Value lets contexts derived from this one, and context.Cause, find the real one, so that the standard library needs no
+// goroutine to link them.
 func (c *handlerContext) Value(key any) any {
 	c.mu.Lock()
+	c.look()
 	timed := c.timed
 	c.mu.Unlock()
 	if timed != nil {
@@ -75,12 +58,36 @@ func (c *handlerContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// end releases the context's resources once the handler has returned.
+// end ends the context once the handler has returned.
 func (c *handlerContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.look()
 	c.over = true
 	if c.cancel != nil {
 		c.cancel()
+	}
+}
+
+// look makes the real context once this one has ended, so that it says the same for ever after. Callers hold mu.
+func (c *handlerContext) look() {
+	switch {
+	case c.timed != nil:
+	case c.over:
+		c.make(context.WithoutCancel(c.Context))
+		c.cancel()
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		c.make(context.WithoutCancel(c.Context)) // its deadline has passed, so it is made ended
+	case c.Context.Err() != nil:
+		c.make(c.Context)
+	}
+}
+
+// make makes the real context. Callers hold mu.
+func (c *handlerContext) make(parent context.Context) {
+	if c.deadline.IsZero() || c.over {
+		c.timed, c.cancel = context.WithCancel(parent)
+	} else {
+		c.timed, c.cancel = context.WithDeadline(parent, c.deadline)
 	}
 }

@@ -10,18 +10,22 @@ import (
 // canceled. It returns an error when handlers didn't return even so.
 func (e *Engine) drain() error {
 	e.setState(Draining, "")
-	queues := e.allQueues()
-	for _, q := range queues {
+	owned, lost := e.ownedAndLost()
+	for _, q := range owned {
 		q.stop()
 	}
-	for _, q := range queues {
+	for _, q := range owned {
 		<-q.done
 	}
-	left := awaitIdle(queues, e.cfg.Drain)
+	windows := windowsOf(append(owned, lost...))
+	left := awaitIdle(windows, e.cfg.Drain)
 	if left > 0 {
-		e.log.Warn("drain time is over, canceling handlers", "running", left, "drain", e.cfg.Drain)
+		e.log.Warn("drain time is over, canceling handlers", "unfinished", left, "drain", e.cfg.Drain)
+		for _, w := range windows {
+			w.discard()
+		}
 		e.cancelHandlers()
-		left = awaitIdle(queues, afterCancel)
+		left = awaitIdle(windows, afterCancel)
 	}
 	e.letting.Wait()
 	for _, t := range e.topics {
@@ -30,7 +34,8 @@ func (e *Engine) drain() error {
 		}
 	}
 	if left > 0 {
-		return fmt.Errorf("%d messages were still being handled %v after the drain and will be delivered again: their handlers ignore their context", left, afterCancel)
+		return fmt.Errorf("%d messages were still being handled %v after their context had ended and will be delivered again: "+
+			"their handlers ignore it, or their broker doesn't take them back", left, afterCancel)
 	}
 	return e.awaitPools()
 }
@@ -50,40 +55,51 @@ func (e *Engine) awaitPools() error {
 	return nil
 }
 
-// awaitIdle retires the queues' windows and waits until nothing of them runs; it returns how many messages still do.
-func awaitIdle(queues []*queue, limit time.Duration) (left int) {
+// awaitIdle retires windows and waits until nothing of them runs; it returns how many messages still do.
+func awaitIdle(windows []*window, limit time.Duration) (left int) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for _, q := range queues {
-		if w := q.current(); w != nil {
-			w.retire()
-		}
+	for _, w := range windows {
+		w.retire()
 	}
-	for i, q := range queues {
-		w := q.current()
-		if w == nil {
-			continue
-		}
+	for _, w := range windows {
 		select {
 		case <-w.retire():
+			continue
 		case <-timer.C:
-			for _, rest := range queues[i:] {
-				if w := rest.current(); w != nil {
-					left += w.unfinished()
-				}
-			}
-			return left
 		}
+		for _, w := range windows {
+			left += w.unfinished()
+		}
+		return left
 	}
 	return 0
 }
 
+func windowsOf(queues []*queue) []*window {
+	windows := make([]*window, 0, len(queues))
+	for _, q := range queues {
+		if w := q.current(); w != nil {
+			windows = append(windows, w)
+		}
+	}
+	return windows
+}
+
 func (e *Engine) allQueues() []*queue {
+	owned, _ := e.ownedAndLost()
+	return owned
+}
+
+// ownedAndLost lists the queues this member owns, and those it has lost and is still letting go.
+func (e *Engine) ownedAndLost() (owned, lost []*queue) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := make([]*queue, 0, len(e.queues))
 	for _, q := range e.queues {
-		all = append(all, q)
+		owned = append(owned, q)
 	}
-	return all
+	for _, q := range e.going {
+		lost = append(lost, q)
+	}
+	return owned, lost
 }

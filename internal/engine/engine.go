@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/route"
@@ -15,81 +17,98 @@ import (
 
 // Engine is one member of one group. Make it with New, run it once.
 type Engine struct {
-	cfg    Config
-	view   *cluster.View
-	log    *slog.Logger
-	group  string            // physical
-	topics map[string]*topic // by physical name, the group's retry topic among them
-	retry  *topic
-	member cluster.Member
-	bytes  allowance
+	cfg         Config
+	view        *cluster.View
+	log         *slog.Logger
+	group       string            // physical
+	topics      map[string]*topic // by physical name, the group's retry topic among them
+	retry       *topic
+	deadLetters *topic // the one dead-letter topic it receives; nil when none or several
+	member      cluster.Member
+	bytes       allowance
 
-	started   time.Time
-	ready     chan struct{}
-	again     chan struct{} // a rebalance is wanted
-	settler   settler
-	committer committer
-
-	mu      sync.Mutex
-	queues  map[protocol.Queue]*queue // owned
-	going   map[protocol.Queue]*queue // lost, not yet let go
-	state   State
-	waits   string         // what the state waits for
-	letting sync.WaitGroup // lost queues being let go
+	started time.Time
+	ready   chan struct{}
+	again   chan struct{} // a rebalance is wanted
 
 	handlers       context.Context //nolint:containedctx // of the handlers that run; ends when the drain gives up on them
 	cancelHandlers context.CancelFunc
+	background     context.Context //nolint:containedctx // of commits and send-backs; ends after the drain
+	working        sync.WaitGroup  // those
+	letting        sync.WaitGroup  // lost queues being let go
+
+	mu      sync.Mutex
+	brokers map[string]*broker
+	queues  map[protocol.Queue]*queue // owned
+	going   map[protocol.Queue]*queue // lost, not yet let go; the newest of each
+	state   State
+	waits   string // what the state waits for
 }
 
 // New prepares a member; it sends nothing. cfg has been validated, but for the names, which are checked here.
 func New(view *cluster.View, cfg Config) (*Engine, error) {
 	e := &Engine{
-		cfg:       cfg,
-		view:      view,
-		log:       view.Log().With("group", cfg.Group),
-		topics:    map[string]*topic{},
-		queues:    map[protocol.Queue]*queue{},
-		going:     map[protocol.Queue]*queue{},
-		bytes:     allowance{max: consumerBytes},
-		ready:     make(chan struct{}),
-		again:     make(chan struct{}, 1),
-		committer: committer{wanted: make(chan struct{}, 1)},
+		cfg:     cfg,
+		view:    view,
+		log:     view.Log().With("group", cfg.Group),
+		topics:  map[string]*topic{},
+		bytes:   allowance{max: consumerBytes},
+		ready:   make(chan struct{}),
+		again:   make(chan struct{}, 1),
+		brokers: map[string]*broker{},
+		queues:  map[protocol.Queue]*queue{},
+		going:   map[protocol.Queue]*queue{},
 	}
 	if view.Names.Tenant() != "" {
 		e.log = e.log.With("tenant", view.Names.Tenant())
 	}
-	var err error
-	if e.group, err = view.Names.Group(cfg.Group); err != nil {
+	if err := e.subscribe(); err != nil {
 		return nil, err
 	}
-	for name, t := range cfg.Topics {
-		physical, err := view.Names.Resource(name)
-		if err != nil {
-			return nil, err
-		}
-		if e.topics[physical], err = newTopic(e, name, physical, t); err != nil {
-			return nil, err
-		}
-	}
-	retry, err := view.Names.Retry(cfg.Group)
-	if err != nil {
-		return nil, err
-	}
-	retryName, _ := view.Names.LogicalTopic(retry)
-	if e.retry, err = newTopic(e, retryName, retry, Topic{}); err != nil {
-		return nil, err
-	}
-	e.topics[retry] = e.retry
 	e.member = cluster.Member{Group: e.group, Consumer: e.consumerData(), Handle: e.serve}
 	return e, nil
 }
+
+// subscribe makes the topics, those of the configuration and the group's own for retries.
+func (e *Engine) subscribe() (err error) {
+	if e.group, err = e.view.Names.Group(e.cfg.Group); err != nil {
+		return err
+	}
+	letters := 0
+	for name, t := range e.cfg.Topics {
+		physical, err := e.view.Names.Resource(name)
+		if err != nil {
+			return err
+		}
+		if e.topics[physical], err = newTopic(e, name, physical, t); err != nil {
+			return err
+		}
+		if strings.HasPrefix(physical, deadLetterPrefix) {
+			letters++
+			e.deadLetters = e.topics[physical]
+		}
+	}
+	if letters > 1 {
+		e.deadLetters = nil
+	}
+	retry, err := e.view.Names.Retry(e.cfg.Group)
+	if err != nil {
+		return err
+	}
+	name, _ := e.view.Names.LogicalTopic(retry)
+	e.retry, err = newTopic(e, name, retry, Topic{})
+	e.topics[retry] = e.retry
+	return err
+}
+
+const deadLetterPrefix = "%DLQ%"
 
 // Ready is closed once the member has joined its group and shared out the queues for the first time.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run consumes until ctx ends, then drains: no pull and no handler starts any more, running handlers may finish within
 // Config.Drain, what they finished is committed, and the member leaves the group. It returns nil after a drain that
-// settled all it had begun.
+// settled and committed all it had begun.
 func (e *Engine) Run(ctx context.Context) error {
 	e.started = time.Now()
 	e.handlers, e.cancelHandlers = context.WithCancel(context.WithoutCancel(ctx))
@@ -104,19 +123,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.view.Join(ctx, e.member); err != nil {
 		return stopped(ctx, err)
 	}
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	var done sync.WaitGroup
-	done.Go(func() { e.settler.run(background, e) })
-	done.Go(func() { e.committer.run(background, e) })
-
+	var stopWork context.CancelFunc
+	e.background, stopWork = context.WithCancel(context.WithoutCancel(ctx))
 	err := e.seed(ctx)
 	if err == nil {
 		err = e.rebalanceUntil(ctx)
 	}
 	unfinished := e.drain()
-	stopBackground()
-	done.Wait()
-	return errors.Join(stopped(ctx, err), e.leave(ctx), unfinished)
+	stopWork()
+	e.working.Wait()
+	return errors.Join(stopped(ctx, err), unfinished, e.leave(ctx))
 }
 
 // stopped makes nothing of an error that only says that Run was told to stop.
@@ -139,12 +155,13 @@ func (e *Engine) awaitRoutes(ctx context.Context) error {
 			if err == nil {
 				break
 			}
-			if errors.Is(err, route.ErrNoRoute) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if errors.Is(err, route.ErrNoRoute) || errors.Is(err, rocketkit.ErrClosed) {
 				return fmt.Errorf("topic %s: %w", t.name, err)
 			}
-			if e.setState(Starting, "name servers: "+err.Error()) {
-				e.log.Warn("waiting for a name server", "topic", t.name, "error", err)
-			}
+			e.waitFor("name servers", err)
 			if err := sleep(ctx, wait); err != nil {
 				return err
 			}
@@ -154,18 +171,43 @@ func (e *Engine) awaitRoutes(ctx context.Context) error {
 	return nil
 }
 
+// waitFor shows, and logs once, what a member that isn't ready waits for.
+func (e *Engine) waitFor(whom string, err error) {
+	if e.setState(Starting, whom+": "+err.Error()) {
+		e.log.Warn("waiting for "+whom, "error", err)
+	}
+}
+
 // leave commits what the drain finished and unregisters.
 func (e *Engine) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
-	e.commit(ctx, e.allQueues())
+	byBroker := map[*broker][]*queue{}
+	for _, q := range e.allQueues() {
+		byBroker[q.broker] = append(byBroker[q.broker], q)
+	}
+	failures := make(chan error, len(byBroker))
+	var commits sync.WaitGroup
+	for _, queues := range byBroker {
+		commits.Go(func() {
+			if err := e.commit(ctx, queues); err != nil {
+				failures <- fmt.Errorf("what was handled is not all committed, and will be delivered again: %w", err)
+			}
+		})
+	}
+	commits.Wait()
+	close(failures)
 	e.mu.Lock()
 	clear(e.queues)
 	e.mu.Unlock()
 	if err := e.view.Leave(ctx, e.member); err != nil {
 		e.log.Warn("not unregistered from every broker; the group's other members wait up to 120 s for its queues", "error", err)
 	}
-	return nil
+	var all []error
+	for err := range failures {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -5,51 +5,56 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/route"
 )
 
-// memberList learns who is in the group, from a broker of each topic and from each broker once.
-type memberList struct {
-	engine *Engine
-	known  map[string][]string // by the broker's address
-}
-
-// of returns the client ids of the group's members as one of the topic's brokers knows them. A list without ourselves is
-// an error: the broker has forgotten us, or never let us in, and to give up all queues for it would stop the group.
-func (l *memberList) of(ctx context.Context, r *route.Route) ([]string, error) {
-	failures := []error{errors.New("no broker lists this client in its group")}
-	for _, broker := range r.Brokers() {
-		address, ok := r.Address(broker, protocol.MasterID)
-		if !ok {
-			continue
+// groupMembers asks every broker of the topics who is in the group and returns all that any of them names: a broker that
+// was just started knows only those members that have reported since. Lists without ourselves are an error: the brokers
+// have forgotten us, or never let us in, and to give up all queues for it would stop the group.
+func (e *Engine) groupMembers(ctx context.Context, routes map[*topic]*route.Route) ([]string, error) {
+	addresses := map[string]bool{}
+	for _, r := range routes {
+		for _, broker := range r.Brokers() {
+			if address, ok := r.Address(broker, protocol.MasterID); ok {
+				addresses[address] = true
+			}
 		}
-		if ids := l.known[address]; ids != nil {
-			return ids, nil
-		}
-		ids, err := l.ask(ctx, address)
-		if err == nil {
-			l.known[address] = ids
-			return ids, nil
-		}
-		failures = append(failures, err)
-		l.engine.view.Beat(ctx)
 	}
+	var mu sync.Mutex
+	var all []string
+	failures := []error{errors.New("no broker lists this client in its group; when brokers don't create groups by themselves " +
+		"(autoCreateSubscriptionGroup=false), create the group first")}
+	var asking sync.WaitGroup
+	for address := range addresses {
+		asking.Go(func() {
+			ids, err := e.membersAt(ctx, address)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, ids...)
+			if err != nil {
+				failures = append(failures, err)
+			}
+		})
+	}
+	asking.Wait()
+	if slices.Contains(all, e.view.ClientID()) {
+		return all, nil
+	}
+	e.view.Beat(ctx)
 	return nil, errors.Join(failures...)
 }
 
-func (l *memberList) ask(ctx context.Context, address string) ([]string, error) {
-	answer, err := l.engine.view.Invoke(ctx, address, protocol.ConsumerList{Group: l.engine.group}.Frame())
+func (e *Engine) membersAt(ctx context.Context, address string) ([]string, error) {
+	answer, err := e.view.Invoke(ctx, address, protocol.ConsumerList{Group: e.group}.Frame())
 	if err != nil {
 		return nil, err
 	}
 	ids, err := protocol.ParseConsumerList(answer)
 	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(ids, l.engine.view.ClientID()) {
-		return nil, fmt.Errorf("broker %s doesn't; when it doesn't create groups by itself (autoCreateSubscriptionGroup=false), create the group first", address)
+		return nil, fmt.Errorf("broker %s: %w", address, err)
 	}
 	return ids, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"runtime/pprof"
 	"time"
@@ -39,24 +40,17 @@ func (e *Engine) handle(t task) (err error) {
 		ctx.deadline = time.Now().Add(t.topic.cfg.Timeout)
 	}
 	defer ctx.end()
-	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handler panicked: %v", p)
 			e.log.Error("handler panicked", "topic", t.topic.name, "id", m.ID(), "panic", p, "stack", string(debug.Stack()))
-		} else if !returned {
-			err = errGoexit
 		}
 	}()
-	err = t.topic.cfg.Handle(ctx, &m)
-	returned = true
-	return err
+	return t.topic.cfg.Handle(ctx, &m)
 }
 
 // release gives back the room that the message took.
-func (t *task) release() {
-	t.queue.topic.budget.give(1, int64(t.size))
-}
+func (t *task) release() { t.queue.topic.budget.give(1, int64(t.size)) }
 
 // finish marks the message as done and gives back its room.
 func (t *task) finish() {
@@ -66,8 +60,17 @@ func (t *task) finish() {
 	t.release()
 }
 
+// name is the logical topic that the message was sent to, or of the queue it came from when this consumer has no handler
+// for that.
+func (t *task) name() string {
+	if t.topic != nil {
+		return t.topic.name
+	}
+	return t.queue.topic.name
+}
+
 // settle does what the handler's error says of the message. What can't be settled at once goes to the settler, so that
-// no worker waits for a broker that is away.
+// a broker that is away costs a worker one request's time-out and no more.
 func (e *Engine) settle(t task, err error) {
 	if err == nil {
 		t.topic.handled.Add(1)
@@ -75,12 +78,8 @@ func (e *Engine) settle(t task, err error) {
 		return
 	}
 	level, done := e.judge(t, err)
-	if done {
-		t.finish()
-		return
-	}
-	if failure := e.sendBack(e.handlers, t, level); failure != nil {
-		e.settler.add(unsettled{task: t, level: level, failure: failure})
+	if !done && e.sendBack(context.WithoutCancel(e.handlers), t, level) != nil {
+		t.queue.broker.backs.add(unsettled{task: t, level: level})
 		return
 	}
 	t.finish()
@@ -89,43 +88,24 @@ func (e *Engine) settle(t task, err error) {
 // judge counts and logs a handler's error and returns the delay level it asks for; done when the message needs no
 // further delivery.
 func (e *Engine) judge(t task, err error) (level int32, done bool) {
-	attempt := t.raw.ReconsumeTimes + 1
-	log := e.log.With("topic", t.name(), "id", t.raw.ID(), "attempt", attempt, "error", err)
-	if t.topic != nil {
-		t.topic.failedWith(err)
-	}
 	var v *Verdict
 	if !errors.As(err, &v) {
 		v = &Verdict{Action: Retry, Delay: -1}
 	}
-	switch v.Action {
-	case Drop:
-		log.Warn("message dropped")
-		return 0, true
-	case DeadLetter:
-		log.Warn("message goes to the dead-letter topic")
-		return levelDeadLetter, false
+	becomes := "message will be retried"
+	switch {
+	case v.Action == Drop:
+		becomes, done = "message dropped", true
+	case v.Action == DeadLetter, e.cfg.Retries == 0:
+		becomes, level = "message goes to the dead-letter topic", levelDeadLetter
+	case v.Delay >= 0:
+		level = delayLevel(v.Delay)
 	}
-	if e.cfg.Retries == 0 {
-		log.Warn("message goes to the dead-letter topic: the group has no retries")
-		return levelDeadLetter, false
-	}
-	log.Warn("message will be retried")
-	if v.Delay < 0 {
-		return levelByBroker, false
-	}
-	return delayLevel(v.Delay), false
-}
-
-func (t *task) name() string {
+	logAt, unlogged := slog.LevelWarn, int64(0)
 	if t.topic != nil {
-		return t.topic.name
+		logAt, unlogged = t.topic.failedWith(err)
 	}
-	return t.queue.topic.name
-}
-
-// sendBack has the broker write the message to the group's retry or dead-letter topic (CONSUMER_SEND_MSG_BACK 36).
-func (e *Engine) sendBack(ctx context.Context, t task, level int32) error {
-	_, err := e.invoke(ctx, t.queue.id.Broker, t.queue.id.Topic, e.sendBackFrame(t, level))
-	return err
+	e.log.Log(context.Background(), logAt, becomes,
+		"topic", t.name(), "id", t.raw.ID(), "attempt", t.raw.ReconsumeTimes+1, "error", err, "unlogged", unlogged)
+	return level, done
 }

@@ -18,14 +18,17 @@ type queue struct {
 	topic  *topic // subscription it belongs to
 	id     protocol.Queue
 	public rocketkit.Queue
-	room   chan struct{} // wakes the pull loop when there may be room again
+	broker *broker
+	before *queue        // a former ownership that is still being let go; nil when there is none
+	room   chan struct{} // wakes the pull loop when there may be room again, or a reset to learn of
 	stop   context.CancelFunc
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 
-	commits sync.Mutex  // held over a commit: an older floor must not be stored over a newer one
-	dirty   atomic.Bool // in the committer's list
-	behind  atomic.Bool // its last commit failed
+	commits  sync.Mutex  // held over a commit: an older floor must not be stored over a newer one
+	released bool        // let go: nothing is committed any more; under commits
+	dirty    atomic.Bool // in the committer's list
+	reset    atomic.Bool // an operator has moved the group: the next pull says where
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
@@ -37,9 +40,10 @@ type queue struct {
 	why       error     // what the last pull failed of
 }
 
+// newQueue makes the ownership of a queue. Callers hold e.mu.
 func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 	return &queue{
-		engine: e, topic: t, id: id,
+		engine: e, topic: t, id: id, broker: e.brokerOf(id.Broker), before: e.going[id],
 		public:    rocketkit.Queue{Topic: t.name, Broker: id.Broker, ID: int(id.ID)},
 		room:      make(chan struct{}, 1),
 		done:      make(chan struct{}),
@@ -48,14 +52,14 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 	}
 }
 
-// start begins to pull, once before (a former ownership of the same queue that is still being let go) has ended.
-func (q *queue) start(ctx context.Context, before *queue) {
+// start begins to pull, once a former ownership has ended.
+func (q *queue) start(ctx context.Context) {
 	ctx, q.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(q.done)
-		if before != nil {
+		if q.before != nil {
 			select {
-			case <-before.gone:
+			case <-q.before.gone:
 			case <-ctx.Done():
 				return
 			}
@@ -125,11 +129,6 @@ func (q *queue) failed(ctx context.Context, err error) {
 	}
 }
 
-func isRefusal(err error) bool {
-	var refused *protocol.Error
-	return errors.As(err, &refused)
-}
-
 // pull waits until there is room, asks for the next block once, and hands it out.
 func (q *queue) pull(ctx context.Context) error {
 	if err := q.awaitRoom(ctx); err != nil {
@@ -151,9 +150,18 @@ func (q *queue) pull(ctx context.Context) error {
 		return err
 	}
 	q.mu.Lock()
-	q.why, q.node, q.maxOffset, q.pulled = nil, result.SuggestBrokerID, result.MaxOffset, time.Now()
+	q.node, q.maxOffset, q.pulled = result.SuggestBrokerID, result.MaxOffset, time.Now()
 	q.mu.Unlock()
-	return q.take(w, result, position)
+	if err := q.take(w, result, position); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.why = nil
+	q.mu.Unlock()
+	if result.NextOffset == position && result.Status != protocol.PullNotFound {
+		return sleep(ctx, minBackoff) // it leads nowhere, as on a replica that lags: don't ask as fast as it answers
+	}
+	return nil
 }
 
 func (q *queue) ask(ctx context.Context, address string, position int64) (protocol.PullResult, error) {
@@ -177,42 +185,61 @@ func (q *queue) ask(ctx context.Context, address string, position int64) (protoc
 	return protocol.ParsePullResult(answer)
 }
 
-// awaitRoom parks the loop until its topic and its window have room.
+// awaitRoom parks the loop until its topic and its window have room. An operator may reset the group meanwhile, since a
+// queue that stands is what resets are for: a commit each 5 s asks, and a pull is let through when there was one.
 func (q *queue) awaitRoom(ctx context.Context) error {
-	w := q.current()
-	for !q.topic.budget.admits(q.room) || !w.within(maxSpan, q.room) {
+	for !q.hasRoom() {
+		timer := time.NewTimer(commitWithin)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return ctx.Err()
 		case <-q.room:
+		case <-timer.C:
+			if err := q.commit(ctx, true); err != nil {
+				return err
+			}
 		}
+		timer.Stop()
 	}
 	return nil
+}
+
+func (q *queue) hasRoom() bool {
+	if q.reset.Swap(false) {
+		return true
+	}
+	return q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room)
 }
 
 // take does what the answer to a pull says. w is the window at the time of the asking; when the queue was reset since,
 // the answer is about a position that no longer counts.
 func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
+	var messages []protocol.Message
 	switch result.Status {
 	case protocol.PullOffsetMoved:
-		q.engine.log.Warn("offset moved by the broker", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
+		if result.NextOffset != asked || result.IsReset() {
+			q.engine.log.Warn("offset moved by the broker", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
+		}
 		if result.IsReset() || result.NextOffset < asked {
 			q.restart(result.NextOffset)
 			return nil
 		}
 		// What was to come has expired; what was received before has not, and is still to be handled.
 	case protocol.PullFound:
-		messages, err := protocol.DecodeMessages(result.Body, q.id.Topic)
-		if err != nil {
+		var err error
+		if messages, err = protocol.DecodeMessages(result.Body, q.id.Topic); err != nil {
 			return fmt.Errorf("block at offset %d: %w", asked, err)
 		}
-		q.handOut(w, messages, asked)
+		for i := range messages {
+			messages[i].QueueOffset += result.OffsetDelta
+		}
 	}
+	q.handOut(w, messages, asked, result.NextOffset)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.window == w {
 		q.position = result.NextOffset
-		w.advance(result.NextOffset)
 		if result.NextOffset != asked {
 			q.moved() // even where nothing was handed out, as when a filter leaves nothing
 		}
@@ -221,8 +248,9 @@ func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 }
 
 // handOut gives each wanted message a ticket and puts it into the pool of the topic it was sent to.
-func (q *queue) handOut(w *window, messages []protocol.Message, from int64) {
+func (q *queue) handOut(w *window, messages []protocol.Message, from, to int64) {
 	tasks := make([]task, 0, len(messages))
+	offsets := make([]int64, 0, len(messages))
 	var bytes int64
 	for i := range messages {
 		m := &messages[i]
@@ -231,7 +259,12 @@ func (q *queue) handOut(w *window, messages []protocol.Message, from int64) {
 		}
 		size := int32(len(m.Body))
 		bytes += int64(size)
-		tasks = append(tasks, task{queue: q, window: w, ticket: w.add(m.QueueOffset), topic: q.topic, raw: m, size: size})
+		tasks = append(tasks, task{queue: q, window: w, topic: q.topic, raw: m, size: size})
+		offsets = append(offsets, m.QueueOffset)
+	}
+	first := w.extend(offsets, to)
+	for i := range tasks {
+		tasks[i].ticket = first + uint64(i)
 	}
 	q.topic.budget.take(len(tasks), bytes)
 	if q.topic.pool != nil {
@@ -246,17 +279,30 @@ func (q *queue) handOut(w *window, messages []protocol.Message, from int64) {
 // handOutRetry puts a message of the retry topic into the pool of the topic it was first sent to. One whose topic this
 // consumer doesn't handle, or no longer, goes back to be retried: another member may.
 func (q *queue) handOutRetry(t task) {
-	origin, _ := t.raw.Properties.Get(protocol.PropertyRetryTopic)
-	t.topic = q.engine.topics[origin]
-	if t.topic != nil && t.topic.pool != nil {
+	if t.topic = q.engine.retried(t.raw); t.topic != nil {
 		t.topic.pool.Put(t)
 		return
 	}
-	t.topic = nil
-	if t.window.begin(t.ticket) {
-		level, _ := q.engine.judge(t, errNoHandler)
-		q.engine.settler.add(unsettled{task: t, level: level, failure: errNoHandler})
+	if !t.window.begin(t.ticket) {
+		t.release()
+		return
 	}
+	level, done := q.engine.judge(t, errNoHandler)
+	if done {
+		t.finish()
+		return
+	}
+	q.broker.backs.add(unsettled{task: t, level: level})
+}
+
+// retried is the topic whose handler gets a message of the retry topic; nil when there is none. A dead letter that is
+// retried still names the topic it was sent to at first, so a consumer of dead letters gets what it has no topic for.
+func (e *Engine) retried(m *protocol.Message) *topic {
+	origin, _ := m.Properties.Get(protocol.PropertyRetryTopic)
+	if t := e.topics[origin]; t != nil && t.pool != nil {
+		return t
+	}
+	return e.deadLetters
 }
 
 // restart goes on at another position. What was handed out before is retired with its window, so that nothing of it is
@@ -269,13 +315,18 @@ func (q *queue) restart(position int64) {
 	}
 	q.window, q.position, q.committed = newWindow(position), position, -1
 	q.moved()
+	wake(q.room) // the loop may be parked for the old window
 }
 
 // letGo ends the ownership: nothing more is pulled or begun, handlers that run may finish for a while, and what they
 // finished is committed, so that who gets the queue next starts behind it.
 func (q *queue) letGo() {
+	defer close(q.gone)
 	q.stop()
 	<-q.done
+	if q.before != nil {
+		<-q.before.gone
+	}
 	w := q.current()
 	if w == nil {
 		return
@@ -286,7 +337,7 @@ func (q *queue) letGo() {
 	case <-w.retire():
 	case <-limit.C:
 	}
-	if err := q.commit(context.Background()); err != nil { // bounded by the request time-out
+	if err := q.release(); err != nil {
 		q.engine.log.Warn("last commit of a lost queue failed: its new owner repeats some messages", "queue", q.public, "error", err)
 	}
 }

@@ -78,7 +78,7 @@ func TestFloorBetweenHandingOutAndAdvancing(t *testing.T) {
 		for i := range messages {
 			messages[i] = protocol.Message{Topic: topicT, QueueOffset: int64(100 + i)}
 		}
-		q.handOut(w, messages, 100)
+		q.handOut(w, messages, 100, 110)
 		eventually(t, "all but one handled", func() bool { return handled.Load() == 9 })
 		before := w.floor()
 		close(release)
@@ -533,10 +533,10 @@ func TestHeldMessagesKeepTheirRoom(t *testing.T) {
 				t.Errorf("topic %s holds %d messages of %d bytes", name, s.Cached, s.CachedBytes)
 			}
 		}
+		e.mustStop()
 		if e.bytes.bytes != 0 {
 			t.Errorf("%d shared bytes held", e.bytes.bytes)
 		}
-		e.mustStop()
 		for q := range 2 {
 			if got := r.Offset(groupG, topicT, q); got != 250 {
 				t.Errorf("queue %d: committed %d, want 250", q, got)

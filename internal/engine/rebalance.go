@@ -9,6 +9,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/route"
 )
 
 // rebalanceUntil shares the queues out at once, then again whenever the group or a route changes, and each 20 s in case
@@ -16,7 +17,8 @@ import (
 func (e *Engine) rebalanceUntil(ctx context.Context) error {
 	tick := time.NewTimer(0)
 	defer tick.Stop()
-	for first := true; ; {
+	ready, failing := false, false
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -29,18 +31,20 @@ func (e *Engine) rebalanceUntil(ctx context.Context) error {
 			return nil
 		case errors.Is(err, rocketkit.ErrClosed):
 			return err
-		case err != nil:
+		case err != nil && !ready:
+			e.waitFor("brokers", err)
+		case err != nil && !failing:
 			e.log.Warn("queues not shared out, keeping the present ones", "error", err)
-			tick.Reset(maxBackoff)
-		case time.Since(e.started) < announceWithin && !e.retryRouted(ctx):
-			tick.Reset(maxBackoff)
-		default:
-			tick.Reset(rebalanceEvery)
-		}
-		if err == nil && first {
-			first = false
+		case err == nil && !ready:
+			ready = true
 			e.setState(Running, "")
 			close(e.ready)
+		}
+		failing = err != nil
+		if failing || time.Since(e.started) < announceWithin && !e.retryRouted(ctx) {
+			tick.Reset(maxBackoff)
+		} else {
+			tick.Reset(rebalanceEvery)
 		}
 	}
 }
@@ -54,22 +58,23 @@ func (e *Engine) routeChanged(topic string) {
 
 // rebalance takes and gives up queues so that this member has its share of every topic.
 func (e *Engine) rebalance(ctx context.Context) error {
-	members := &memberList{engine: e, known: map[string][]string{}}
 	var failures []error
+	routes := map[*topic]*route.Route{}
 	for _, t := range e.topics {
 		r, err := e.view.Routes().Get(ctx, t.physical)
-		if err != nil {
-			if t != e.retry {
-				failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
-			}
-			continue
-		}
-		ids, err := members.of(ctx, r)
-		if err != nil {
+		switch {
+		case err == nil:
+			routes[t] = r
+		case t != e.retry:
 			failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
-			continue
 		}
-		e.own(ctx, t, assign(r.Read, ids, e.view.ClientID()))
+	}
+	members, err := e.groupMembers(ctx, routes)
+	if err != nil {
+		return errors.Join(append(failures, err)...)
+	}
+	for t, r := range routes {
+		e.own(ctx, t, assign(r.Read, members, e.view.ClientID()))
 	}
 	return errors.Join(failures...)
 }
@@ -110,7 +115,8 @@ func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 	for _, id := range wanted {
 		if e.queues[id] == nil {
 			q := newQueue(e, t, id)
-			q.start(context.WithoutCancel(ctx), e.going[id])
+			e.work(q.broker)
+			q.start(context.WithoutCancel(ctx))
 			e.queues[id] = q
 		}
 	}
@@ -119,9 +125,8 @@ func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 func (e *Engine) letGo(q *queue) {
 	q.letGo()
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.going[q.id] == q {
 		delete(e.going, q.id)
 	}
-	e.mu.Unlock()
-	close(q.gone)
 }

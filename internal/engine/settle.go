@@ -3,25 +3,30 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// settler repeats the send-backs that failed until they work: a failed send-back must never become an acknowledgement,
-// and a plain send to the retry topic is no way out, since brokers of 5.x dead-letter that while the group holds a lock.
+// settler repeats the send-backs to one broker that failed, until they work: a failed send-back must never become an
+// acknowledgement, and a plain send to the retry topic is no way out, since brokers of 5.x dead-letter that while the
+// group holds a lock.
 type settler struct {
+	wanted chan struct{}
+
 	mu      sync.Mutex
 	pending []unsettled
+	all     int // pending, and those being tried
 	closed  bool
 }
 
 type unsettled struct {
-	task    task
-	level   int32
-	failure error
+	task  task
+	level int32
 }
 
+// add takes a message over from its worker.
 func (s *settler) add(u unsettled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +35,11 @@ func (s *settler) add(u unsettled) {
 		return
 	}
 	s.pending = append(s.pending, u)
+	s.all++
+	wake(s.wanted)
 }
 
+// take gives what is to be tried now; settled says how many of them the broker has taken, and which it hasn't.
 func (s *settler) take() []unsettled {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,52 +48,97 @@ func (s *settler) take() []unsettled {
 	return pending
 }
 
-// run tries again each backoff until ctx ends; what is left then is abandoned, to be delivered again to whoever owns its
-// queue.
+func (s *settler) settled(n int, failed []unsettled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all -= n
+	if s.pending = append(s.pending, failed...); len(failed) > 0 {
+		wake(s.wanted)
+	}
+}
+
+// count is how many messages the broker is still to take back.
+func (s *settler) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
+// run tries again until ctx ends; what is left then is abandoned, to be delivered again to whoever owns its queue.
 func (s *settler) run(ctx context.Context, e *Engine) {
-	for wait := minBackoff; sleep(ctx, wait) == nil; {
-		failed := 0
-		for _, u := range s.take() {
-			if u.failure = e.sendBack(ctx, u.task, u.level); u.failure == nil {
-				u.task.finish()
-				continue
-			}
-			failed++
-			e.log.Warn("message not sent back yet, trying again", "topic", u.task.name(), "id", u.task.raw.ID(), "error", u.failure)
-			s.add(u)
+	defer s.close(e)
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wanted:
 		}
-		if wait = minBackoff; failed > 0 {
-			wait = maxBackoff
+		began := time.Now()
+		trying := s.take()
+		failed, err := round(trying, func(u unsettled) error { return e.settleAgain(context.WithoutCancel(ctx), u) })
+		s.settled(len(trying)-len(failed), failed)
+		switch {
+		case err != nil && !failing:
+			e.log.Warn("failed messages are not taken back, trying on", "messages", len(failed), "error", err)
+		case err == nil && failing:
+			e.log.Info("failed messages are taken back again")
+		}
+		pause := minBackoff
+		if failing = err != nil; failing {
+			pause = maxBackoff
+		}
+		if pace(ctx, began, pause, maxBackoff) != nil {
+			return
 		}
 	}
+}
+
+func (s *settler) close(e *Engine) {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	for _, u := range s.take() {
-		e.log.Warn("message not sent back; it will be delivered again", "topic", u.task.name(), "id", u.task.raw.ID(), "error", u.failure)
+	pending := s.take()
+	if len(pending) > 0 {
+		e.log.Warn("failed messages were not taken back; they will be delivered again", "messages", len(pending))
+	}
+	for _, u := range pending {
 		u.task.window.abandon()
 	}
 }
 
-func (e *Engine) sendBackFrame(t task, level int32) *frame.Frame {
-	origin, ok := t.raw.Properties.Get(protocol.PropertyOriginMessageID)
-	if !ok {
-		origin = t.raw.ID()
+func (e *Engine) settleAgain(ctx context.Context, u unsettled) error {
+	err := e.sendBack(ctx, u.task, u.level)
+	if err != nil && isGone(err) {
+		err = e.storeAnew(ctx, u.task, u.level)
 	}
+	if err == nil {
+		u.task.finish()
+	}
+	return err
+}
+
+// sendBack has the broker write the message to the group's retry or dead-letter topic (CONSUMER_SEND_MSG_BACK 36).
+func (e *Engine) sendBack(ctx context.Context, t task, level int32) error {
+	_, err := e.invoke(ctx, t.queue.id.Broker, t.queue.id.Topic, e.sendBackFrame(t, level))
+	return err
+}
+
+func (e *Engine) sendBackFrame(t task, level int32) *frame.Frame {
 	return protocol.SendBack{
 		Group:             e.group,
 		Offset:            t.raw.CommitLogOffset,
 		DelayLevel:        level,
-		OriginID:          origin,
+		OriginID:          originID(t.raw),
 		OriginTopic:       t.raw.Topic,
 		MaxReconsumeTimes: int32(max(e.cfg.Retries, 0)),
 		BrokerName:        t.queue.id.Broker,
 	}.Frame()
 }
 
-// count is how many messages wait to be sent back.
-func (s *settler) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.pending)
+func originID(m *protocol.Message) string {
+	if id, ok := m.Properties.Get(protocol.PropertyOriginMessageID); ok {
+		return id
+	}
+	return m.OffsetID()
 }

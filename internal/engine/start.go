@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // seedAgain is how long after finding a topic half seeded it is looked at again: another member may be seeding it.
 const seedAgain = time.Second
+
+// groupAfter is how often a broker may say that the group doesn't exist before that is taken for true.
+const groupAfter = 5
 
 // seed stores the start position of every topic that the group has no offsets of, before the first pull. Left to
 // themselves, brokers start such a group at 0 on a young topic, whatever the client asked for, and Apache's clients find
@@ -21,17 +25,23 @@ func (e *Engine) seed(ctx context.Context) error {
 		if t == e.retry {
 			continue // retries start at their beginning
 		}
+		groupless := 0
 		for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 			err := e.seedTopic(ctx, t)
 			if err == nil {
 				break
 			}
-			if refused(err) {
+			switch {
+			case errors.Is(err, rocketkit.ErrClosed), refused(err):
 				return fmt.Errorf("topic %s: start position: %w", t.name, err)
+			case protocol.HasCode(err, protocol.CodeGroupNotExist):
+				// The first heartbeat creates the group, where brokers may create groups; one may not have had it yet.
+				if groupless++; groupless > groupAfter {
+					return fmt.Errorf("topic %s: start position: %w: create the group first", t.name, err)
+				}
+				e.view.Beat(ctx)
 			}
-			if e.setState(Starting, "brokers: "+err.Error()) {
-				e.log.Warn("waiting for a broker", "topic", t.name, "error", err)
-			}
+			e.waitFor("brokers", err)
 			if err := sleep(ctx, wait); err != nil {
 				return err
 			}
@@ -43,7 +53,7 @@ func (e *Engine) seed(ctx context.Context) error {
 
 // refused tells whether waiting won't help: the broker knows the request and says no.
 func refused(err error) bool {
-	return protocol.HasCode(err, protocol.CodeNoPermission, protocol.CodeGroupNotExist)
+	return protocol.HasCode(err, protocol.CodeNoPermission)
 }
 
 func (e *Engine) seedTopic(ctx context.Context, t *topic) error {
@@ -67,10 +77,7 @@ func (e *Engine) seedTopic(ctx context.Context, t *topic) error {
 		if err != nil {
 			return err
 		}
-		_, err = e.invoke(ctx, q.Broker, q.Topic, protocol.UpdateOffset{
-			Group: e.group, Topic: q.Topic, QueueID: q.ID, Offset: offset, BrokerName: q.Broker,
-		}.Frame())
-		if err != nil {
+		if _, err := e.storeOffset(ctx, q, offset); err != nil {
 			return err
 		}
 	}
@@ -111,13 +118,18 @@ func (e *Engine) unseeded(ctx context.Context, t *topic, queues []protocol.Queue
 }
 
 // startOffset is where to pull a queue from: what the group has committed, else its beginning when the queue is newer
-// than the group, so that a topic or cluster that grows loses nothing.
+// than the group, so that a topic or cluster that grows loses nothing. What it chooses it stores, or the next process
+// would choose anew.
 func (e *Engine) startOffset(ctx context.Context, q *queue) (int64, error) {
 	offset, found, err := e.storedOffset(ctx, q.id)
 	if err != nil || found {
 		return offset, err
 	}
-	return e.firstOffset(ctx, q.id, q.topic.fresh && q.topic.unasked[q.id])
+	if offset, err = e.firstOffset(ctx, q.id, q.topic.fresh && q.topic.unasked[q.id]); err != nil {
+		return 0, err
+	}
+	_, err = e.storeOffset(ctx, q.id, offset)
+	return offset, err
 }
 
 // firstOffset is the configured start for a fresh group, and the oldest message otherwise.

@@ -39,8 +39,10 @@ type QueueSnapshot struct {
 func (e *Engine) Snapshot() Snapshot {
 	e.mu.Lock()
 	s := Snapshot{State: e.state, Waits: e.waits, Topics: make(map[string]TopicSnapshot, len(e.topics))}
+	for _, b := range e.brokers {
+		s.Unsettled += b.backs.count()
+	}
 	e.mu.Unlock()
-	s.Unsettled = e.settler.count()
 	queues := map[*topic][]QueueSnapshot{}
 	for _, q := range e.allQueues() {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())

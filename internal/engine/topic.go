@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"runtime/pprof"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/pool"
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -24,8 +26,9 @@ type topic struct {
 	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
 	fresh   bool                    // the group had no offsets of this topic when Run began
 
-	handled, failed atomic.Int64
-	lastError       atomic.Pointer[string]
+	handled, failed  atomic.Int64
+	warned, unlogged atomic.Int64 // when an error was last a warning, ms; how many since were not
+	lastError        atomic.Pointer[string]
 }
 
 // task is one message on its way through a pool.
@@ -52,6 +55,8 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 	t.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", e.cfg.Group, "topic", name))
 	if cfg.Handle != nil {
 		t.pool = pool.New(cfg.Workers, e.process)
+	} else {
+		t.budget.maxMessages = maxSpan // retries of a topic that stands must not keep the others' waiting
 	}
 	return t, nil
 }
@@ -65,8 +70,16 @@ func (t *topic) wants(m *protocol.Message) bool {
 	return t.sub.Matches(tag)
 }
 
-func (t *topic) failedWith(err error) {
+// failedWith notes a handler's error and says how loudly to log it: a topic of which every message fails must not flood
+// the log, so each second has one warning, which tells how many errors before it were logged for debugging only.
+func (t *topic) failedWith(err error) (level slog.Level, unlogged int64) {
 	t.failed.Add(1)
 	text := err.Error()
 	t.lastError.Store(&text)
+	now, last := time.Now().UnixMilli(), t.warned.Load()
+	if now-last < time.Second.Milliseconds() || !t.warned.CompareAndSwap(last, now) {
+		t.unlogged.Add(1)
+		return slog.LevelDebug, 0
+	}
+	return slog.LevelWarn, t.unlogged.Swap(0)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -55,6 +56,8 @@ const (
 	levelByBroker   = 0  // 3 + the retries so far
 	levelDeadLetter = -1 // store in the dead-letter topic at once
 )
+
+func levelText(level int32) string { return strconv.Itoa(int(min(level, int32(len(delays))))) }
 
 // delayLevel rounds d up to a delay level; beyond the last it is the last.
 func delayLevel(d time.Duration) int32 {

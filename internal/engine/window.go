@@ -37,17 +37,22 @@ func newWindow(position int64) *window {
 
 func (w *window) at(ticket uint64) *entry { return &w.entries[ticket&uint64(len(w.entries)-1)] }
 
-// add hands out the message at offset and returns its ticket. Offsets must rise.
-func (w *window) add(offset int64) uint64 {
+// extend hands out the messages at offsets, which must rise, and returns the ticket of the first; the others' follow it.
+// The queue has then been read up to position, which may lie beyond the last of them where others were filtered away.
+// Both happen at once: between them the floor would be wrong.
+func (w *window) extend(offsets []int64, position int64) (first uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.next-w.first == uint64(len(w.entries)) {
-		w.grow()
+	first = w.next
+	for _, offset := range offsets {
+		if w.next-w.first == uint64(len(w.entries)) {
+			w.grow()
+		}
+		*w.at(w.next) = entry{offset: offset}
+		w.next++
 	}
-	ticket := w.next
-	*w.at(ticket) = entry{offset: offset}
-	w.next++
-	return ticket
+	w.after = position
+	return first
 }
 
 func (w *window) grow() {
@@ -56,14 +61,6 @@ func (w *window) grow() {
 	for t := w.first; t < w.next; t++ {
 		*w.at(t) = old[t&uint64(len(old)-1)]
 	}
-}
-
-// advance notes that the queue has been read up to position, which may lie beyond the last message handed out when
-// others were filtered away.
-func (w *window) advance(position int64) {
-	w.mu.Lock()
-	w.after = position
-	w.mu.Unlock()
 }
 
 // begin is asked before a message is handled; false means that it must not be any more.
@@ -149,10 +146,13 @@ func (w *window) floor() int64 {
 	return w.after
 }
 
-// unfinished counts the tickets from the oldest unfinished one on that have begun and are not done.
+// unfinished counts what has begun and is not done, and what a retired window is still to begin.
 func (w *window) unfinished() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.retired {
+		return w.running + int(w.skipped)
+	}
 	return w.running
 }
 

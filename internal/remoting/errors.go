@@ -6,7 +6,7 @@ import (
 )
 
 // ErrClosed is returned by calls that begin after Close or wait during it.
-var ErrClosed = errors.New("remoting: client closed")
+var ErrClosed = errors.New("already closed")
 
 // Error is transport trouble with one address: the server may be well and
 // another attempt may succeed. Whether the server saw the request is unknown

@@ -23,7 +23,9 @@ const (
 
 // Servers asks the name servers one question, whichever of them answers.
 type Servers interface {
-	Ask(ctx context.Context, req *frame.Frame, final func(*frame.Frame) bool) (*frame.Frame, error)
+	// Ask returns the first answer that accept accepts. Failing that it returns another, TOPIC_NOT_EXIST only if every
+	// server that answered said so; an error means that none answered.
+	Ask(ctx context.Context, req *frame.Frame, accept func(*frame.Frame) bool) (*frame.Frame, error)
 }
 
 // Table holds the routes of the topics in use. Safe for concurrent use.
@@ -42,6 +44,9 @@ type entry struct {
 	used  time.Time     // last Get
 	fetch chan struct{} // closed when the fetch under way ends; nil when none is
 	err   error         // how the last fetch ended
+
+	gaveUp bool      // it ended because its caller's context did
+	asked  time.Time // when route was confirmed last
 }
 
 // NewTable makes an empty table that asks servers. It dials nothing and starts nothing.
@@ -65,6 +70,21 @@ func (t *Table) Get(ctx context.Context, topic string) (*Route, error) {
 // Refresh asks the name servers for the topic's route now. Callers that arrive while one is asking share its answer.
 // When the asking fails and a route was known before, that one is returned with the error.
 func (t *Table) Refresh(ctx context.Context, topic string) (*Route, error) {
+	t.use(topic)
+	return t.refresh(ctx, topic)
+}
+
+// use keeps the topic from being forgotten.
+func (t *Table) use(topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.topics[topic] == nil {
+		t.topics[topic] = &entry{}
+	}
+	t.topics[topic].used = time.Now()
+}
+
+func (t *Table) refresh(ctx context.Context, topic string) (*Route, error) {
 	for {
 		t.mu.Lock()
 		e := t.topics[topic]
@@ -72,7 +92,6 @@ func (t *Table) Refresh(ctx context.Context, topic string) (*Route, error) {
 			e = &entry{}
 			t.topics[topic] = e
 		}
-		e.used = time.Now()
 		if e.fetch == nil {
 			done := make(chan struct{})
 			e.fetch = done
@@ -87,14 +106,11 @@ func (t *Table) Refresh(ctx context.Context, topic string) (*Route, error) {
 		case <-wait:
 		}
 		t.mu.Lock()
-		r, err := e.route, e.err
+		r, err, gaveUp := e.route, e.err, e.gaveUp
 		t.mu.Unlock()
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			if ctx.Err() == nil {
-				continue // it was the other caller that gave up, not the name servers
-			}
+		if !gaveUp {
+			return r, err
 		}
-		return r, err
 	}
 }
 
@@ -104,6 +120,9 @@ func (t *Table) fetch(ctx context.Context, topic string, e *entry, done chan str
 	changed := err == nil && (e.route == nil || !e.route.equal(fresh))
 	if changed {
 		e.route = fresh
+	}
+	if e.gaveUp = ctx.Err() != nil; err == nil {
+		e.asked = time.Now()
 	}
 	if err != nil && e.route == nil {
 		delete(t.topics, topic) // nothing worth keeping; the next Get asks again
@@ -127,7 +146,7 @@ func (t *Table) fetch(ctx context.Context, topic string, e *entry, done chan str
 func (t *Table) ask(ctx context.Context, topic string) (*Route, error) {
 	req := protocol.GetRoute{Topic: topic}.Frame()
 	// One name server that doesn't know the topic proves nothing: it may have started a second ago. Ask them all.
-	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code != protocol.CodeTopicNotExist })
+	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code == protocol.CodeSuccess })
 	if err != nil {
 		return nil, err
 	}
@@ -183,12 +202,15 @@ func (t *Table) Brokers() map[string]map[int64]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := map[string]map[int64]string{}
+	newest := map[string]time.Time{} // routes may disagree about a broker that has moved
 	for _, e := range t.topics {
 		if e.route == nil {
 			continue
 		}
 		for name, nodes := range e.route.brokers {
-			all[name] = nodes
+			if e.asked.After(newest[name]) {
+				all[name], newest[name] = nodes, e.asked
+			}
 		}
 	}
 	return all
@@ -205,7 +227,7 @@ func (t *Table) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, topic := range t.inUse() {
-			if _, err := t.Refresh(ctx, topic); err != nil && ctx.Err() == nil {
+			if _, err := t.refresh(ctx, topic); err != nil && ctx.Err() == nil {
 				name, logical := tenant.Split(topic)
 				t.log.Warn("route not refreshed, keeping the last one", "topic", logical, "tenant", name, "error", err)
 			}
@@ -219,7 +241,7 @@ func (t *Table) inUse() []string {
 	defer t.mu.Unlock()
 	topics := make([]string, 0, len(t.topics))
 	for topic, e := range t.topics {
-		if time.Since(e.used) > forgetAfter && e.fetch == nil {
+		if time.Since(e.used) > forgetAfter && e.fetch == nil && e.err == nil { // or it could not be had again
 			delete(t.topics, topic)
 			continue
 		}

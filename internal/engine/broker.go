@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rocketkit/rocketkit/internal/protocol"
+)
+
+// broker is what the member gives back to one broker: offsets to commit and messages that failed. Each broker has its
+// own, so that one that is away or doesn't answer holds up nothing but its own.
+type broker struct {
+	commits committer
+	backs   settler
+	working bool
+}
+
+// brokerOf returns the broker's part. Callers hold e.mu.
+func (e *Engine) brokerOf(name string) *broker {
+	b := e.brokers[name]
+	if b == nil {
+		b = &broker{
+			commits: committer{wanted: make(chan struct{}, 1)},
+			backs:   settler{wanted: make(chan struct{}, 1)},
+		}
+		e.brokers[name] = b
+	}
+	return b
+}
+
+// work has the broker's part begin, with the first queue that is owned on it. Callers hold e.mu.
+func (e *Engine) work(b *broker) {
+	if b.working {
+		return
+	}
+	b.working = true
+	e.working.Go(func() { b.commits.run(e.background, e) })
+	e.working.Go(func() { b.backs.run(e.background, e) })
+}
+
+const atOnce = 16 // requests of one round that are under way to a broker
+
+// round does what is to be done for each item, some at a time, and returns those that failed. Once the broker turns out
+// to be out of reach the rest isn't tried: each would wait for its own time-out.
+func round[T any](items []T, do func(T) error) (failed []T, err error) {
+	results := make([]error, len(items))
+	gone := make(chan struct{}, len(items))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, item := range items {
+		group.Go(func() error {
+			if len(gone) > 0 {
+				results[i] = errOutOfReach
+				return nil
+			}
+			if results[i] = do(item); results[i] != nil && !isRefusal(results[i]) {
+				gone <- struct{}{}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for i, failure := range results {
+		if failure == nil {
+			continue
+		}
+		failed = append(failed, items[i])
+		if err == nil || errors.Is(err, errOutOfReach) {
+			err = failure
+		}
+	}
+	return failed, err
+}
+
+var errOutOfReach = errors.New("the broker is out of reach")
+
+func isRefusal(err error) bool {
+	var refused *protocol.Error
+	return errors.As(err, &refused)
+}
+
+// pace waits after a round of work: at least min, ten times as long as the round took, so that much work costs no more
+// than a tenth of the time, and at most max.
+func pace(ctx context.Context, began time.Time, least, most time.Duration) error {
+	return sleep(ctx, min(max(least, 10*time.Since(began)), most))
+}
