@@ -105,7 +105,9 @@ func (b *broker) allOffsets(*call) *frame.Frame {
 		}
 		table[key][where.queue] = offset
 	}
-	return protocol.AnswerConsumerOffsets(table)
+	f := protocol.AnswerConsumerOffsets(table)
+	f.Body = protocol.BareNumbers(f.Body)
+	return f
 }
 
 // runtimeInfo gives the few entries of a broker's status that have a meaning here.
