@@ -5,6 +5,7 @@ SHELL := /bin/bash
 # FUZZTIME is for each fuzzer, TIMEOUT for the tests of each package.
 FUZZTIME ?= 20s
 TIMEOUT  ?= 12m
+LINT     ?= v2.12.2
 TESTS     = go test -json -timeout $(TIMEOUT)
 SUMMARY   = go run ./test/summary
 RMQ       = go run ./internal/testcluster/cmd/rmq
@@ -18,6 +19,13 @@ test: need-java ## vet, then every test with the race detector, on a real Rocket
 	go vet ./...
 	ROCKETKIT_REAL=1 $(TESTS) -race -count=1 ./... | $(SUMMARY)
 
+.PHONY: test-versions
+test-versions: need-java ## the conformance suite on RocketMQ 5.3.3 and 4.9.7
+	for version in 5.3.3 4.9.7; do \
+		echo "RocketMQ $$version"; \
+		ROCKETKIT_REAL=1 ROCKETKIT_ROCKETMQ_VERSION=$$version $(TESTS) -race -count=1 -run '/real' ./test/conformance | $(SUMMARY); \
+	done
+
 .PHONY: test-short
 test-short: ## what needs no Java: go test ./..., and what it skipped
 	$(TESTS) ./... | $(SUMMARY)
@@ -28,8 +36,7 @@ race: ## what needs no Java, with the race detector
 
 .PHONY: lint
 lint: ## golangci-lint, with the settings in .golangci.yml
-	@command -v golangci-lint >/dev/null || { echo "golangci-lint is missing: https://golangci-lint.run/docs/welcome/install/ (version 2)"; exit 1; }
-	golangci-lint run ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT) run ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzzer for FUZZTIME (20s)
@@ -54,8 +61,8 @@ down: ## stop what up has started
 	@$(RMQ) down
 
 .PHONY: demo
-demo: ## two tenants, one program, the same topic names; on a cluster of its own or on NAMESRV=host:port
-	@$(if $(NAMESRV),NAMESRV='$(NAMESRV)') go run ./examples/demo
+demo: ## two tenants, one program, the same topic names; in-process, REAL=1 on a real RocketMQ, or NAMESRV=host:port
+	@NAMESRV='$(NAMESRV)' REAL='$(REAL)' go run ./examples/demo
 
 .PHONY: fmt
 fmt: ## format the code

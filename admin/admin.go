@@ -12,9 +12,9 @@ import (
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
-// changeTimeout is the least a broker gets for a change. It tells every name server before it answers and waits long
-// for one that is down; its own bound is BrokerConfig's registerBrokerTimeoutMills, 24 s.
-const changeTimeout = 15 * time.Second
+// changeTimeout is the least a broker gets for a change: it answers only after it has told every name server, and waits
+// 24 s for one that hangs (BrokerConfig's registerBrokerTimeoutMills).
+const changeTimeout = 30 * time.Second
 
 // What the names of a group's own topics begin with (MixAll).
 const (
@@ -31,12 +31,12 @@ type Admin struct {
 // New makes an Admin; nothing is sent. It works until client is closed.
 func New(client *rocketkit.Client) *Admin { return &Admin{view: client.Cluster()} }
 
-// ask sends a request that changes nothing.
+// ask sends a request that is quickly answered.
 func (a *Admin) ask(ctx context.Context, s server, req *frame.Frame) (*frame.Frame, error) {
 	return a.call(ctx, s, req, a.view.RequestTimeout())
 }
 
-// change sends a request that has no answer but its code.
+// change sends a broker a request that changes it.
 func (a *Admin) change(ctx context.Context, s server, req *frame.Frame) error {
 	_, err := a.call(ctx, s, req, max(a.view.RequestTimeout(), changeTimeout))
 	return err

@@ -26,6 +26,6 @@
 // Errors name what was asked, the logical name and the server. [rocketkit.Code] gives the code and remark of a server
 // that refused, errors.Is finds [rocketkit.ErrNoRoute] for a topic that doesn't exist, and [rocketkit.ErrConfig] for an
 // argument that can't be right, in which case nothing was sent. A context bounds every call. Besides, one request has the
-// client's RequestTimeout, but at least 15 s where it changes a broker, which answers only after it has stored the
-// change and told every name server.
+// client's RequestTimeout, but at least 30 s where it changes a broker, which answers only after it has told every name
+// server and waits long for one that hangs.
 package admin

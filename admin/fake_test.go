@@ -77,6 +77,11 @@ func newFake() *fake {
 // open gives an Admin for a tenant on the fake.
 func (f *fake) open(t *testing.T, tenant string) *admin.Admin {
 	t.Helper()
+	return admin.New(f.client(t, tenant))
+}
+
+func (f *fake) client(t *testing.T, tenant string) *rocketkit.Client {
+	t.Helper()
 	client, err := rocketkit.Open(rocketkit.Config{
 		NameServers: []string{names1, names2}, Tenant: tenant, Dial: f.dial, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -88,7 +93,7 @@ func (f *fake) open(t *testing.T, tenant string) *admin.Admin {
 			t.Error(err)
 		}
 	})
-	return admin.New(client)
+	return client
 }
 
 func (f *fake) dial(_ context.Context, _, address string) (net.Conn, error) {

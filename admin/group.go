@@ -140,9 +140,9 @@ const (
 )
 
 // DeleteGroup deletes a group and all that it has committed, on every master and then on every replica, and those of
-// its own topics that also names, as [Admin.DeleteTopic] does; others stay. What isn't there counts as deleted. Stop its consumers
-// first: brokers make a group anew for a consumer that is still there, and a stopping one leaves a last trace for a
-// moment, so delete again where that matters.
+// its own topics that also names, as [Admin.DeleteTopic] does; others stay. What isn't there counts as deleted. Stop its
+// consumers first: brokers make a group anew for a consumer that is still there, and one that is just stopping can leave
+// a last trace, so delete again where that matters.
 func (a *Admin) DeleteGroup(ctx context.Context, group string, also ...GroupTopic) error {
 	op := "delete group " + shown(group)
 	physical, err := a.group(op, "group", group)

@@ -3,7 +3,10 @@ package admin_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// rocketmq has what this package is for: more than one of everything.
+var rocketmq = testcluster.Suite{Config: testcluster.Config{NameServers: 2, Brokers: 2}}
+
+func TestMain(m *testing.M) { rocketmq.Main(m) }

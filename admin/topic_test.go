@@ -224,6 +224,35 @@ func TestCreateTopicWaitsForTheRoute(t *testing.T) {
 	})
 }
 
+// Producers and consumers of the same client see a change at once.
+func TestRoutesInUseFollow(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	client := f.client(t, "red")
+	a, view := admin.New(client), client.Cluster()
+	if _, err := view.Route(t.Context(), "red%orders"); !errors.Is(err, rocketkit.ErrNoRoute) {
+		t.Errorf("before: %v", err)
+	}
+	if err := a.CreateTopic(t.Context(), admin.TopicConfig{Name: "orders"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := view.Route(t.Context(), "red%orders"); err != nil || len(r.Write) != 16 {
+		t.Errorf("created: %+v, %v", r, err)
+	}
+	if err := a.UpdateTopic(t.Context(), admin.TopicConfig{Name: "orders", WriteQueues: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := view.Route(t.Context(), "red%orders"); err != nil || len(r.Write) != 6 || len(r.Read) != 16 {
+		t.Errorf("updated: %+v, %v", r, err)
+	}
+	if err := a.DeleteTopic(t.Context(), "orders"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := view.Route(t.Context(), "red%orders"); !errors.Is(err, rocketkit.ErrNoRoute) {
+		t.Errorf("deleted: %v", err)
+	}
+}
+
 func TestNameServerDown(t *testing.T) {
 	t.Parallel()
 	f := newFake()

@@ -73,7 +73,8 @@ func Latest() Start { return Start{} }
 // Earliest begins with the oldest message that the brokers still have.
 func Earliest() Start { return Start{engine.Start{Where: engine.StartEarliest}} }
 
-// At begins with the first message stored at t or after, by the brokers' clocks.
+// At begins with the first message stored at t or after, by the brokers' clocks. Brokers before 5.0 find the nearest
+// message instead, so that a queue may begin with one that is earlier.
 func At(t time.Time) Start { return Start{engine.Start{Where: engine.StartTime, Time: t}} }
 
 func configError(field, format string, args ...any) error {

@@ -12,6 +12,7 @@
 // tell. Consumers of RocketMQ have to expect duplicates in any case.
 //
 // Messages with the same ShardingKey go to the same queue, and keep their order there when each is sent after Send has
-// returned for the one before. They are never moved to another queue, since that would lose the order: while the
-// queue's broker is away, they wait.
+// returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows
+// from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped
+// takes its queues along, later messages of the key may go to another one.
 package producer

@@ -35,7 +35,7 @@ type Message struct {
 
 // Receipt says where a message was stored.
 type Receipt struct {
-	// ID is the message's own id (UNIQ_KEY), the same at every consumer and for every retry.
+	// ID is the message's own id (UNIQ_KEY), the same for all attempts of one Send and for every delivery.
 	ID string
 
 	// OffsetID names the broker and the place in its commit log.

@@ -7,17 +7,28 @@ import (
 	"strings"
 
 	"github.com/rocketkit/rocketkit/internal/testcluster"
+	"github.com/rocketkit/rocketkit/mqtest"
 )
 
-// cluster gives the name servers to use: those of NAMESRV, or of a cluster started here, which stop ends.
-func cluster(ctx context.Context) (nameServers string, stop func(), err error) {
+// cluster gives the name servers to use: those of NAMESRV; with REAL=1 those of a RocketMQ started here; else those of
+// mqtest's cluster in this process. stop ends what was started.
+func cluster(ctx context.Context) (nameServers string, stop func() error, err error) {
 	if given := os.Getenv("NAMESRV"); given != "" {
-		return given, func() {}, nil
+		fmt.Println("on the cluster of", given)
+		return given, func() error { return nil }, nil
 	}
-	fmt.Println("starting a RocketMQ name server and broker ...")
-	c, err := testcluster.Start(ctx, testcluster.Config{Log: os.Stdout})
+	if os.Getenv("REAL") == "1" {
+		fmt.Println("on a real RocketMQ, which takes a moment to start (and to fetch, the first time)")
+		c, err := testcluster.Start(ctx, testcluster.Config{Log: os.Stdout})
+		if err != nil {
+			return "", nil, err
+		}
+		return strings.Join(c.NameServers(), ";"), c.Close, nil
+	}
+	fmt.Println("on an in-process cluster (mqtest); REAL=1 takes a real RocketMQ, NAMESRV=host:port one of yours")
+	c, err := mqtest.Start(mqtest.Config{TCP: true})
 	if err != nil {
 		return "", nil, err
 	}
-	return strings.Join(c.NameServers(), ";"), func() { c.Close() }, nil
+	return strings.Join(c.Addresses(), ";"), c.Close, nil
 }

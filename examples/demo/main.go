@@ -1,12 +1,14 @@
 // Command demo shows two tenants run the same service on the same topic names of one RocketMQ cluster, and what each
 // of them sent, received, retried and gave up on.
 //
-// It starts a cluster by itself, which needs Java and Maven; with NAMESRV=host:port it uses that one, where it creates
-// and afterwards deletes what belongs to the tenants demo-red and demo-blue.
+// It runs on an in-process cluster, which needs nothing but Go. With REAL=1 it starts a real RocketMQ, which needs Java
+// and Maven; with NAMESRV=host:port it uses that one, where it creates and afterwards deletes what belongs to the tenants
+// demo-red and demo-blue.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -34,12 +36,12 @@ func main() {
 	}
 }
 
-func demo(ctx context.Context, n int) error {
+func demo(ctx context.Context, n int) (err error) {
 	nameServers, stop, err := cluster(ctx)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer func() { err = errors.Join(err, stop()) }()
 
 	// The same code runs for each tenant; only ROCKETKIT_TENANT differs.
 	var tenants []*tenant

@@ -1,5 +1,5 @@
-// Package orders is a service in small, and how it is tested without a broker: orders_test.go runs it against a whole
-// cluster in the process, on a clock of its own.
+// Package orders is a service in small, and how it is tested without a broker: against a whole cluster in the process, on
+// a clock of the test's own. docs/testing.md explains it.
 package orders
 
 import (

@@ -49,7 +49,8 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 		}
 		began := time.Now()
 		pause := commitAfter
-		if !e.commit(ctx, c.take()) {
+		// Not under ctx: a commit that is given up may reach the broker after the next one, and take the offset back.
+		if !e.commit(context.WithoutCancel(ctx), c.take()) {
 			pause = maxBackoff
 		}
 		if sleep(ctx, min(max(pause, commitShare*time.Since(began)), commitWithin)) != nil {
@@ -70,7 +71,7 @@ func (e *Engine) commit(ctx context.Context, queues []*queue) (all bool) {
 			if err := q.commit(ctx); err != nil {
 				failed.Store(true)
 				q.moved()
-				if ctx.Err() == nil && !q.behind.Swap(true) {
+				if !q.behind.Swap(true) {
 					e.log.Warn("commits fail, trying on", "queue", q.public, "error", err)
 				}
 			} else if q.behind.Swap(false) {

@@ -150,5 +150,9 @@ func (e *Engine) storedOffset(ctx context.Context, q protocol.Queue) (offset int
 		return 0, false, err
 	}
 	offset, found, err = protocol.ParseQueryOffset(answer)
-	return offset, found && offset >= 0, err
+	if err != nil || !found || offset < 0 {
+		return 0, false, err
+	}
+	found, err = e.reallyStored(ctx, q, answer, offset)
+	return offset, found, err
 }

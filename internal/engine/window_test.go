@@ -120,9 +120,13 @@ func TestWindowModel(t *testing.T) {
 					t.Skip()
 				}
 				ticket := pick(&running, "which")
-				w.finish(ticket)
+				before := m.floor()
+				raised := w.finish(ticket)
 				m.done[ticket] = true
 				m.running--
+				if want := m.floor() > before; raised != want {
+					t.Fatalf("finish(%d) raised the floor: %v, want %v", ticket, raised, want)
+				}
 			},
 			"abandon": func(t *rapid.T) {
 				if len(running) == 0 {

@@ -4,7 +4,8 @@
 //
 // A message without a sharding key may go to any queue. Its queues are taken in turn; after a failure another broker is
 // tried at once, and only when every broker has failed is there a pause (10 ms, doubling to 1 s) and a look at the
-// route. A message with a sharding key has one queue, and every attempt goes there.
+// route. A message with a sharding key has one queue, chosen from the route when its send begins, and every attempt goes
+// there, unless the broker answers that the topic has lost that queue.
 //
 // A broker that failed is left alone by the other sends of the same [Sender] for a moment; then a single send tries it
 // before the rest return to it.
@@ -15,7 +16,8 @@
 //   - SYSTEM_BUSY, FLOW_CONTROL and SYSTEM_ERROR (flow control, a failed write, too few replicas in sync): again.
 //   - SERVICE_NOT_AVAILABLE, NOT_LEADER_FOR_QUEUE, GO_AWAY (disk full, a replica, shutting down): again.
 //   - TOPIC_NOT_EXIST: again, unless the name servers don't know the topic any more either.
-//   - INVALID_PARAMETER: again three times, since a topic that has lost queues answers so until its route is fresh.
+//   - INVALID_PARAMETER: again. A topic that has lost queues answers so until the name servers know, which takes up to
+//     30 s; a topic's name, the other parameter that brokers check, is the caller's to check before.
 //   - NO_PERMISSION: on each broker once; when all say so it is an access rule, and no wait will change it.
 //   - NO_BUYER_ID and NOT_IN_CURRENT_UNIT: never; no open-source broker sends them.
 //   - MESSAGE_ILLEGAL and all others: never.

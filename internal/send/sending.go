@@ -15,9 +15,6 @@ var (
 	errNoMaster = errors.New("the queue's broker has no master now")
 )
 
-// maxMoved is how often a send takes INVALID_PARAMETER for a topic that has lost queues.
-const maxMoved = 3
-
 // sending is one Send under way. A round is one attempt on each broker.
 type sending struct {
 	topic    *Topic
@@ -29,8 +26,7 @@ type sending struct {
 	rounds   int
 	tried    []string // brokers that failed in this round
 	denied   int      // how often this round met NO_PERMISSION
-	moved    int
-	why      verdict // of the last failure
+	why      verdict  // of the last failure
 	last     error
 }
 
@@ -161,9 +157,7 @@ func (s *sending) judge(err error) bool {
 	case denied:
 		s.denied++
 	case moved:
-		s.moved++
 		s.pinned = protocol.Queue{} // it is no more: the key has another one now, for every producer
-		return s.moved > maxMoved
 	}
 	return false
 }

@@ -148,6 +148,10 @@ func startAll(ctx context.Context, nodes []*Node) error {
 // Version returns RocketMQ's version.
 func (c *Cluster) Version() string { return c.config.Version }
 
+// Directory returns where the cluster keeps its files, a directory per node with
+// its properties, log and store. It is removed by Close.
+func (c *Cluster) Directory() string { return c.root }
+
 // NameServers returns the name servers' addresses, host:port, also of those that
 // don't run.
 func (c *Cluster) NameServers() []string {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package testcluster
 
 import (
@@ -106,8 +108,8 @@ func (c *Cluster) addresses() []string {
 }
 
 func TestNodeKeepsItsStoreOverStopAndKill(t *testing.T) {
-	t.Parallel()
-	c := Run(t, Config{})
+	t.Parallel() // runs when the other tests of the shared cluster are over
+	c := suite.Cluster(t)
 	broker := c.Broker(0)
 	createTopic(t, broker, "orders")
 	wantRoute(t, c.NameServers()[0], "orders", broker)

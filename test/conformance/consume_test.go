@@ -139,6 +139,14 @@ func testStartPosition(t *testing.T, on target) {
 	}
 	send(t, client, "orders", "new", 40)
 	for name, seen := range got {
+		if name == "at" && on.before5() {
+			// Such a broker finds the nearest message, which may be one before, in each of the 8 queues.
+			seen.await(t, name, func(counts map[string]int) bool { return len(counts) >= want[name] })
+			if n := len(seen.all()); n > want[name]+8 {
+				t.Errorf("at: %d messages", n)
+			}
+			continue
+		}
 		seen.await(t, name, func(counts map[string]int) bool { return len(counts) == want[name] })
 		for body, n := range seen.all() {
 			if n != 1 {
