@@ -32,6 +32,7 @@ type script struct {
 	brokerName string
 	client     *peer
 	peers      int
+	run        string // tells this run's names from those of others; notes leave it out
 	lines      []string
 }
 
@@ -79,7 +80,7 @@ func line(lines []string, i int) string {
 
 func transcript(t *testing.T, nameServer string, run func(*script)) []string {
 	t.Helper()
-	s := &script{t: t, names: nameServer}
+	s := &script{t: t, names: nameServer, run: fmt.Sprintf("-%x", time.Now().UnixNano())}
 	s.client = s.peer()
 	info, err := protocol.ParseClusterInfo(s.ask(s.names, protocol.GetCluster{}.Frame()))
 	if err != nil {
@@ -130,7 +131,7 @@ func (p *peer) heard(code int32) (n int) {
 
 // name makes a topic's or group's name that no other script uses.
 func (s *script) name(suffix string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(s.t.Name(), "Test"), "/", "-") + "-" + suffix
+	return strings.ReplaceAll(strings.TrimPrefix(s.t.Name(), "Test"), "/", "-") + s.run + "-" + suffix
 }
 
 func (s *script) ask(address string, req *frame.Frame) *frame.Frame {
@@ -160,7 +161,7 @@ func (s *script) do(req *frame.Frame) *frame.Frame {
 }
 
 func (s *script) note(format string, args ...any) {
-	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+	s.lines = append(s.lines, strings.ReplaceAll(fmt.Sprintf(format, args...), s.run, ""))
 }
 
 // varying is what differs from run to run: addresses, ids and times.
