@@ -187,7 +187,7 @@ func (b *broker) later(wait time.Duration, do func()) *plan {
 	return b.cluster.schedule.after(wait, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.run == run && b.server.isUp() {
+		if b.run == run {
 			do()
 		}
 	})

@@ -70,7 +70,7 @@ func (b *broker) groupConfig(c *call) *frame.Frame {
 	if !ok {
 		return refuse(protocol.CodeGroupNotExist, "No group in this broker")
 	}
-	return protocol.AnswerJSON(config)
+	return config.Answer()
 }
 
 func (b *broker) groupConfigs(*call) *frame.Frame {

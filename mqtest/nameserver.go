@@ -11,6 +11,9 @@ import (
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
+// standardSince is the version, V4_9_4 in MQVersion.Version, from which on clients are given standard JSON for a route.
+const standardSince = 401
+
 // registerEvery is how often brokers tell name servers all of their topics (registerNameServerPeriod).
 const registerEvery = 30 * time.Second
 
@@ -100,6 +103,9 @@ func (n *nameServer) handle(c *call) {
 	case protocol.ReqGetRoute:
 		topic, _ := fields.Get("topic")
 		f = n.route(topic)
+		if c.req.Version < standardSince && !fields.Bool("acceptStandardJsonOnly") {
+			f.Body = protocol.BareNumbers(f.Body)
+		}
 	case protocol.ReqGetCluster:
 		f = n.clusterInfo()
 	case protocol.ReqListTopics, reqTopicsOfCluster:
@@ -156,7 +162,9 @@ func (n *nameServer) clusterInfo() *frame.Frame {
 		info.Brokers[name] = n.broker(name)
 		info.Clusters[clusterName] = append(info.Clusters[clusterName], name)
 	}
-	return info.Answer()
+	f := info.Answer()
+	f.Body = protocol.BareNumbers(f.Body)
+	return f
 }
 
 func (n *nameServer) listTopics() *frame.Frame {
@@ -190,6 +198,8 @@ func (n *nameServer) settings(req *frame.Frame) *frame.Frame {
 		}
 		if value, ok := req.Fields.Get("value"); ok {
 			n.kv[namespace][key] = value
+		} else {
+			delete(n.kv[namespace], key) // Java stores null, which reads as none
 		}
 	case protocol.ReqGetKV:
 		value, ok := n.kv[namespace][key]

@@ -64,5 +64,5 @@ func hasKey(m *protocol.Message, q *protocol.QueryMessages) bool {
 		return true
 	}
 	keys, _ := m.Properties.Get(protocol.PropertyKeys)
-	return !q.Unique && slices.Contains(strings.Split(keys, " "), q.Key)
+	return slices.Contains(strings.Split(keys, " "), q.Key) // with Unique too: there is one index for both
 }

@@ -52,7 +52,7 @@ func TestSixteenRetriesAndADeadLetter(t *testing.T) {
 		if want := 17140 * time.Second; slept != want { // levels 3 to 18
 			t.Errorf("slept %v, want %v", slept, want)
 		}
-		cl.ok(protocol.SendBack{Group: "g", Offset: m.CommitLogOffset}.Frame())
+		cl.ok(protocol.SendBack{Group: "g", Offset: m.CommitLogOffset, OriginTopic: "orders"}.Frame())
 		dead := cl.messages("g", "%DLQ%g", 0)
 		if len(dead) != 1 || dead[0].ReconsumeTimes != 17 || prop(dead[0], "RETRY_TOPIC") != "orders" || dead[0].ID() != first.ID() {
 			t.Fatalf("%+v", dead)
@@ -65,7 +65,7 @@ func TestDeadLetterAtOnce(t *testing.T) {
 		cl.join("g", "orders")
 		for i, back := range []protocol.SendBack{{DelayLevel: -1}, {}} {
 			cl.send("orders", "one")
-			back.Group, back.Offset = "g", cl.messages("g", "orders", int64(i))[0].CommitLogOffset
+			back.Group, back.OriginTopic, back.Offset = "g", "orders", cl.messages("g", "orders", int64(i))[0].CommitLogOffset
 			req := back.Frame()
 			if i == 1 {
 				req.Fields = append(req.Fields, protocol.AnswerNumber("maxReconsumeTimes", 0).Fields...)

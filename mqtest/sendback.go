@@ -44,6 +44,9 @@ func (b *broker) sendBack(c *call) *frame.Frame {
 	}
 	level := back.DelayLevel
 	switch {
+	case (m.ReconsumeTimes >= most || level < 0) && back.OriginTopic == "":
+		// A real broker counts dead letters by that topic, and trips when it isn't there.
+		return refuse(protocol.CodeSystemError, `java.lang.NullPointerException: Cannot invoke "String.startsWith(String)" because "topic" is null`)
 	case m.ReconsumeTimes >= most || level < 0:
 		topic, queue, level = deadLetterPrefix+back.Group, 0, 0
 		b.topicOfGroup(topic, 1)

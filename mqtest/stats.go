@@ -105,11 +105,17 @@ func (b *broker) allOffsets(*call) *frame.Frame {
 		}
 		table[key][where.queue] = offset
 	}
-	return protocol.AnswerConsumerOffsets(table)
+	f := protocol.AnswerConsumerOffsets(table)
+	f.Body = protocol.BareNumbers(f.Body)
+	return f
 }
 
 // runtimeInfo gives the few entries of a broker's status that have a meaning here.
 func (b *broker) runtimeInfo(*call) *frame.Frame {
+	earliest := nowMillis()
+	for _, r := range b.store.log {
+		earliest = min(earliest, r.msg.StoreMillis)
+	}
 	return protocol.AnswerTable(map[string]string{
 		"brokerVersion": strconv.Itoa(serverVersion), "brokerVersionDesc": "V5_5_0",
 		"bootTimestamp":      strconv.FormatInt(b.started.UnixMilli(), 10),
@@ -118,7 +124,7 @@ func (b *broker) runtimeInfo(*call) *frame.Frame {
 		"msgPutTotalTodayMorning": "0", "msgGetTotalTodayMorning": "0", "msgPutTotalYesterdayMorning": "0",
 		"msgGetTotalYesterdayMorning": "0", "sendThreadPoolQueueSize": "0", "pullThreadPoolQueueSize": "0",
 		"sendThreadPoolQueueHeadWaitTimeMills": "0", "pullThreadPoolQueueHeadWaitTimeMills": "0", "pageCacheLockTimeMills": "0",
-		"earliestMessageTimeStamp": "-1", "commitLogDiskRatio": "0.0",
+		"earliestMessageTimeStamp": strconv.FormatInt(earliest, 10), "commitLogDiskRatio": "0.0",
 	})
 }
 

@@ -19,7 +19,11 @@ func (b *broker) createOwn() {
 		topicSchedule: int32(len(b.cluster.cfg.DelayLevels)), topicReply: 1, topicHalf: 1, topicHalfDone: 1, topicTimer: 1,
 	}
 	for name, queues := range own {
-		b.putTopic(protocol.NewTopicConfig(name, queues))
+		t := protocol.NewTopicConfig(name, queues)
+		if name == clusterName || name == b.name {
+			t.Perm |= protocol.PermInherit
+		}
+		b.putTopic(t)
 	}
 	if b.cluster.cfg.AutoCreateTopics {
 		t := protocol.NewTopicConfig(protocol.AutoCreateTopic, 8)
@@ -103,8 +107,11 @@ func (b *broker) createTopic(c *call) *frame.Frame {
 	changes, _ := c.req.Fields.Get("attributes")
 	config.Attributes = protocol.ApplyAttributes(attributes, changes)
 	b.putTopic(config)
-	return &frame.Frame{}
+	return succeeded()
 }
+
+// succeeded is a success with the remark that a real broker forgets to take out.
+func succeeded() *frame.Frame { return &frame.Frame{Remark: "not set any response code"} }
 
 // deleteTopic deletes a topic with its messages and the groups' offsets in it. Name servers go on knowing it until they
 // are told (DELETE_TOPIC_IN_NAMESRV).

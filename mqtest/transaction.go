@@ -49,10 +49,12 @@ func (b *broker) endTransaction(c *call) *frame.Frame {
 	if refusal := b.checkEnd(&end, r, props); refusal != nil {
 		return refusal
 	}
-	if end.Outcome == protocol.SysCommitted {
-		if refusal := b.commit(r, props); refusal != nil {
-			return refusal
-		}
+	if end.Outcome == protocol.SysRolledBack {
+		b.settle(r)
+		return succeeded()
+	}
+	if refusal := b.commit(r, props); refusal != nil {
+		return refusal
 	}
 	b.settle(r)
 	return &frame.Frame{}
@@ -78,7 +80,6 @@ func (b *broker) commit(r *record, props properties) *frame.Frame {
 	m.PreparedOffset = r.msg.CommitLogOffset
 	props.drop(protocol.PropertyRealTopic)
 	props.drop(protocol.PropertyRealQueueID)
-	props.drop(protocol.PropertyPrepared)
 	_, refusal := b.put(m, props)
 	return refusal
 }

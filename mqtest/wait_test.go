@@ -92,7 +92,7 @@ func TestTenantsView(t *testing.T) {
 		}
 		cl.join("red%g", "red%orders")
 		cl.send("red%orders", "x")
-		cl.ok(protocol.SendBack{Group: "red%g", DelayLevel: -1, Offset: cl.messages("red%g", "red%orders", 0)[0].CommitLogOffset}.Frame())
+		cl.ok(protocol.SendBack{Group: "red%g", OriginTopic: "red%orders", DelayLevel: -1, Offset: cl.messages("red%g", "red%orders", 0)[0].CommitLogOffset}.Frame())
 		if topics := red.Topics(); !slices.Equal(topics, []string{"%DLQ%g", "%RETRY%g", "orders"}) {
 			t.Error(topics)
 		}

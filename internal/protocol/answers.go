@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
@@ -145,18 +147,27 @@ func AnswerTopicConfigs(topics map[string]TopicConfig, version DataVersion) *fra
 	f := AnswerJSON(struct {
 		Topics  map[string]TopicConfig `json:"topicConfigTable"`
 		Version DataVersion            `json:"dataVersion"`
-	}{topics, version})
+
+		// Static topics, of which there are none.
+		Details  struct{}    `json:"topicQueueMappingDetailMap"`
+		Info     struct{}    `json:"topicQueueMappingInfoMap"`
+		Mappings DataVersion `json:"mappingDataVersion"`
+	}{Topics: topics, Version: version})
 	f.Fields = frame.Fields{{Key: "totalTopicNum", Value: strconv.Itoa(len(topics))}}
 	return f
 }
 
 // AnswerGroups gives the answer to a [ListGroups].
 func AnswerGroups(groups map[string]GroupConfig, version DataVersion) *frame.Frame {
+	whole := make(map[string]map[string]json.RawMessage, len(groups))
+	for name, c := range groups {
+		whole[name] = c.whole()
+	}
 	f := AnswerJSON(struct {
-		Groups    map[string]GroupConfig `json:"subscriptionGroupTable"`
-		Forbidden struct{}               `json:"forbiddenTable"`
-		Version   DataVersion            `json:"dataVersion"`
-	}{Groups: groups, Version: version})
+		Groups    map[string]map[string]json.RawMessage `json:"subscriptionGroupTable"`
+		Forbidden struct{}                              `json:"forbiddenTable"`
+		Version   DataVersion                           `json:"dataVersion"`
+	}{Groups: whole, Version: version})
 	f.Fields = frame.Fields{{Key: "totalGroupNum", Value: strconv.Itoa(len(groups))}}
 	return f
 }
@@ -167,3 +178,26 @@ func AnswerConsumerOffsets(offsets map[string]map[int32]int64) *frame.Frame {
 		Offsets map[string]map[int32]int64 `json:"offsetTable"`
 	}{offsets})
 }
+
+// whole gives a group's settings with those that may be left out of a request.
+func (c GroupConfig) whole() map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(encodeBody(c), &all) != nil {
+		return nil
+	}
+	for name, value := range map[string]string{"attributes": "{}", "groupRetryPolicy": `{"type":"CUSTOMIZED"}`} {
+		if _, set := all[name]; !set {
+			all[name] = json.RawMessage(value)
+		}
+	}
+	return all
+}
+
+// Answer gives the answer to request 352 (GET_SUBSCRIPTIONGROUP_CONFIG).
+func (c GroupConfig) Answer() *frame.Frame { return AnswerJSON(c.whole()) }
+
+var quotedNumber = regexp.MustCompile(`([{,])"(\d+)":`)
+
+// BareNumbers takes the quotes off the keys that are numbers, as fastjson writes maps with such keys. Bodies hold no
+// texts that look like one.
+func BareNumbers(body []byte) []byte { return quotedNumber.ReplaceAll(body, []byte("$1$2:")) }

@@ -41,7 +41,8 @@ type Config struct {
 	BrokerProperties map[string]string
 
 	// JVM flags are added to every server's and win over this package's, which
-	// give a broker 512 MiB of heap and 256 MiB of direct memory.
+	// give a broker 512 MiB of heap and 256 MiB of direct memory, and turn TLS off
+	// (-Dtls.server.mode=disabled; RocketMQ's default is permissive).
 	JVM []string
 
 	// Log receives progress, line by line: the jars being fetched, where logs

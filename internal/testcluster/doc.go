@@ -1,5 +1,5 @@
 // Package testcluster runs a real RocketMQ: name servers and brokers as child
-// processes on loopback ports, for tests and for `rmq up`.
+// processes on loopback ports, for tests and for `make up`.
 //
 // Maven fetches the jars once per version into the user's cache directory, so
 // the first start of a version needs the network, java and mvn; later ones need

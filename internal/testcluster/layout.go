@@ -54,6 +54,9 @@ func (in installation) lay(dir, level string, jvm []string, main string, args ..
 		}
 	}
 	command := []string{in.java}
+	// Without, every server makes itself a key and a certificate at start, which
+	// takes a busy machine seconds. A cluster that wants TLS sets permissive.
+	command = append(command, "-Dtls.server.mode=disabled")
 	command = append(command, jvm...)
 	if strings.HasPrefix(in.version, "4.") {
 		command = append(command, // older than the module system, into which it reaches

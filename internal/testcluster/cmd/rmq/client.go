@@ -18,13 +18,13 @@ import (
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
-var errNothingRuns = errors.New("no cluster runs in this directory; `rmq up` starts one")
+var errNothingRuns = errors.New("no cluster runs in this directory; `make up` starts one")
 
 // up starts this program again as the server, in a session of its own so that no
 // terminal takes it along, and waits until it says that its cluster is ready.
 func up(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if state, err := ask(verbStatus); err == nil {
-		return fmt.Errorf("a cluster runs here already (RocketMQ %s, name servers %s); `rmq down` ends it", state.Version, strings.Join(state.NameServers, ";"))
+		return fmt.Errorf("a cluster runs here already (RocketMQ %s, name servers %s); `make down` ends it", state.Version, strings.Join(state.NameServers, ";"))
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -60,7 +60,7 @@ func up(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			if err := json.Unmarshal([]byte(answer), &state); err != nil {
 				return err
 			}
-			fmt.Fprintf(stderr, "RocketMQ %s runs; `rmq down` ends it. Files and logs: %s\n", state.Version, state.Directory)
+			fmt.Fprintf(stderr, "RocketMQ %s runs; `make down` ends it. Files and logs: %s\n", state.Version, state.Directory)
 			return state.printVariables(stdout)
 		}
 		fmt.Fprintln(stderr, lines.Text())

@@ -7,10 +7,10 @@
 //	rmq status
 //	rmq down
 //
-// up prints the variables to export and leaves the cluster running; down ends it
-// and removes all of it. Its state is the directory .cluster in the working
-// directory: run the three from the same place. up needs java, and mvn the first
-// time.
+// These are `make up` and `make down`. up prints the variables to export and
+// leaves the cluster running; down ends it and removes all of it. Its state is
+// the directory .cluster in the working directory: run the three from the same
+// place. up needs java, and mvn the first time.
 package main
 
 import (
