@@ -84,7 +84,7 @@ func TestClientID(t *testing.T) {
 	if !ok || instance != "pod-1" || net.ParseIP(ip) == nil {
 		t.Errorf("id %s", id("pod-1"))
 	}
-	if id("") == id("") {
+	if one, other := id(""), id(""); one == other {
 		t.Error("two Clients without Instance have one id")
 	}
 }

@@ -89,7 +89,7 @@ func (f *fake) client(t *testing.T, tenant string) *rocketkit.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := client.Close(context.Background()); err != nil { //nolint:usetesting // the test's own context has ended
+		if err := client.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -222,7 +222,7 @@ func (f *fake) broker(b *fakeBroker, req *frame.Frame) *frame.Frame {
 		if err := json.Unmarshal(req.Body, &g); err != nil {
 			return refuse(protocol.CodeSystemError, err.Error())
 		}
-		b.groups[g["groupName"].(string)] = g //nolint:errcheck // a request without the name may fail the test
+		b.groups[g["groupName"].(string)] = g // a request without the name may fail the test
 		return &frame.Frame{}
 	case protocol.ReqDeleteGroup:
 		group, _ := req.Fields.Get("groupName")

@@ -33,7 +33,7 @@ func dial(t *testing.T, cluster *testcluster.Cluster, tenant string) *rocketkit.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := client.Close(context.Background()); err != nil { //nolint:usetesting // the test's own context has ended
+		if err := client.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

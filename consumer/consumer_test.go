@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ import (
 func openOn(t *testing.T, cluster *mqtest.Cluster, tenant string) *rocketkit.Client {
 	t.Helper()
 	cfg := cluster.Config()
-	cfg.Tenant, cfg.Logger = tenant, slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg.Tenant, cfg.Logger = tenant, slog.New(slog.DiscardHandler)
 	client, err := rocketkit.Open(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 )
 
 func newPipe(t *testing.T) (net.Conn, net.Conn) {
+	t.Helper()
 	a, b := pipe(&net.TCPAddr{Port: 1}, &net.TCPAddr{Port: 2})
 	t.Cleanup(func() {
 		a.Close()
@@ -93,10 +94,10 @@ func TestScheduleKeepsOrder(t *testing.T) {
 		s := newSchedule()
 		defer s.close()
 		var got []int
-		for i, wait := range []time.Duration{3, 1, 2, 1, 0} {
-			s.after(wait*time.Second, func() { got = append(got, i) })
+		for i, wait := range []int{3, 1, 2, 1, 0} {
+			s.after(time.Duration(wait)*time.Second, func() { got = append(got, i) })
 		}
-		gone := s.after(2*time.Second, func() { t.Error("it was cancelled") })
+		gone := s.after(2*time.Second, func() { t.Error("it was canceled") })
 		s.cancel(gone)
 		s.cancel(gone)
 		time.Sleep(time.Minute)

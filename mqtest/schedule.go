@@ -22,7 +22,7 @@ type plan struct {
 	at    time.Time
 	order uint64
 	do    func()
-	index int // in the heap; -1 once run or cancelled
+	index int // in the heap; -1 once run or canceled
 }
 
 func newSchedule() *schedule {
@@ -99,7 +99,7 @@ func (s *schedule) due() (func(), time.Duration) {
 	if wait := time.Until(s.plans[0].at); wait > 0 {
 		return nil, wait
 	}
-	return heap.Pop(&s.plans).(*plan).do, 0
+	return heap.Pop(&s.plans).(*plan).do, 0 //nolint:errcheck // a heap of plans
 }
 
 // plans is a heap by time, then order.
@@ -120,8 +120,9 @@ func (p plans) Swap(i, j int) {
 }
 
 func (p *plans) Push(x any) {
-	x.(*plan).index = len(*p)
-	*p = append(*p, x.(*plan))
+	last := x.(*plan) //nolint:errcheck // a heap of plans
+	last.index = len(*p)
+	*p = append(*p, last)
 }
 
 func (p *plans) Pop() any {

@@ -81,7 +81,7 @@ func (b *broker) sendOne(c *call, m *protocol.SendMessage) *frame.Frame {
 	msg := b.message(c, m)
 	msg.Body = m.Body
 	half := props.get(protocol.PropertyPrepared) == "true" &&
-		!(m.ReconsumeTimes > 0 && props.get(protocol.PropertyDelayLevel) != "")
+		(m.ReconsumeTimes <= 0 || props.get(protocol.PropertyDelayLevel) == "")
 	var r *record
 	var refusal *frame.Frame
 	if half {

@@ -106,16 +106,3 @@ func (s *server) setUp(up bool) {
 		k.close()
 	}
 }
-
-// each calls do with every connection that is open.
-func (s *server) each(do func(*conn)) {
-	s.mu.Lock()
-	var all []*conn
-	for k := range s.conns {
-		all = append(all, k)
-	}
-	s.mu.Unlock()
-	for _, k := range all {
-		do(k)
-	}
-}

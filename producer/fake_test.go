@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -62,6 +61,7 @@ const hold = -1
 
 // cluster makes a fake whose topic has queues of its own on each broker.
 func cluster(t testing.TB, topic string, queues int, brokers ...string) *fake {
+	t.Helper()
 	f := &fake{t: t, routes: map[string]protocol.TopicRoute{}, down: map[string]bool{}, conns: map[net.Conn]string{}}
 	f.setRoute(topic, queues, brokers...)
 	return f
@@ -260,7 +260,7 @@ func (f *fake) count(of *int) int {
 func (f *fake) client(tenant string) *rocketkit.Client {
 	f.t.Helper()
 	client, err := rocketkit.Open(rocketkit.Config{
-		NameServers: []string{nameServer}, Tenant: tenant, Dial: f.Dial, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		NameServers: []string{nameServer}, Tenant: tenant, Dial: f.Dial, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.t.Fatal(err)

@@ -131,7 +131,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	scratch := p.scratch.Get().(*[]byte)
+	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
 	id := p.ids.Next(time.Now())
 	*scratch = appendProperties((*scratch)[:0], &m, id)

@@ -20,6 +20,7 @@ var order = producer.Message{Topic: "orders", Body: []byte("x")}
 
 // within gives a context of its own time-out, by the bubble's clock.
 func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx

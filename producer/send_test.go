@@ -173,7 +173,7 @@ func TestBrokersListTheGroupUntilClose(t *testing.T) {
 		p := f.producer("red", producer.Config{Group: "checkout"})
 		synctest.Wait()
 		if n := f.count(&f.dials); n != 0 {
-			t.Errorf("New dialled %d times", n)
+			t.Errorf("New dialed %d times", n)
 		}
 		for range 2 {
 			if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte("x")}); err != nil {

@@ -21,7 +21,7 @@ func tenants() *rapid.Generator[string] {
 
 func legal() *rapid.Generator[string] { return rapid.StringMatching(`[a-zA-Z0-9_-]{1,87}`) }
 
-// wild favours the pieces that names are made of, in every wrong order.
+// wild favors the pieces that names are made of, in every wrong order.
 func wild() *rapid.Generator[string] {
 	pieces := []string{"%", "%RETRY%", "%DLQ%", "t", "tt", "t%", "tt%", "rmq_sys_", "CID_RMQ_SYS_", "TBW102", "g", "+", "\x00"}
 	return rapid.Map(rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom(pieces), legal(), rapid.String()), 0, 5),

@@ -26,10 +26,10 @@ func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
 		properties = protocol.AppendProperty(properties, protocol.PropertyRetryTopic, t.raw.Topic)
 	}
 	times := t.raw.ReconsumeTimes + 1
-	switch {
-	case level == levelDeadLetter:
+	switch level {
+	case levelDeadLetter:
 		times = beyondRetries
-	case level == levelByBroker:
+	case levelByBroker:
 		properties = protocol.AppendProperty(properties, protocol.PropertyDelayLevel, levelText(3+t.raw.ReconsumeTimes))
 	default:
 		properties = protocol.AppendProperty(properties, protocol.PropertyDelayLevel, levelText(level))

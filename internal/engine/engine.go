@@ -174,7 +174,7 @@ func (e *Engine) awaitRoutes(ctx context.Context) error {
 // waitFor shows, and logs once, what a member that isn't ready waits for.
 func (e *Engine) waitFor(whom string, err error) {
 	if e.setState(Starting, whom+": "+err.Error()) {
-		e.log.Warn("waiting for "+whom, "error", err)
+		e.log.Warn("waiting", "for", whom, "error", err)
 	}
 }
 

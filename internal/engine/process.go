@@ -92,12 +92,12 @@ func (e *Engine) judge(t task, err error) (level int32, done bool) {
 	if !errors.As(err, &v) {
 		v = &Verdict{Action: Retry, Delay: -1}
 	}
-	becomes := "message will be retried"
+	becomes := "will be retried"
 	switch {
 	case v.Action == Drop:
-		becomes, done = "message dropped", true
+		becomes, done = "is dropped", true
 	case v.Action == DeadLetter, e.cfg.Retries == 0:
-		becomes, level = "message goes to the dead-letter topic", levelDeadLetter
+		becomes, level = "goes to the dead-letter topic", levelDeadLetter
 	case v.Delay >= 0:
 		level = delayLevel(v.Delay)
 	}
@@ -105,7 +105,7 @@ func (e *Engine) judge(t task, err error) (level int32, done bool) {
 	if t.topic != nil {
 		logAt, unlogged = t.topic.failedWith(err)
 	}
-	e.log.Log(context.Background(), logAt, becomes,
+	e.log.Log(context.Background(), logAt, "handler failed", "message", becomes,
 		"topic", t.name(), "id", t.raw.ID(), "attempt", t.raw.ReconsumeTimes+1, "error", err, "unlogged", unlogged)
 	return level, done
 }

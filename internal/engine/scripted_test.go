@@ -32,7 +32,7 @@ type scripted struct {
 	mu     sync.Mutex
 	script func(c *scriptedConn, req *frame.Frame) *frame.Frame
 
-	down    map[string]bool // addresses that can't be dialled
+	down    map[string]bool // addresses that can't be dialed
 	conns   map[*scriptedConn]bool
 	brokers map[string]*scriptedBroker // by name
 	seen    []seenRequest
@@ -572,7 +572,7 @@ func (c *scriptedConn) pull(req *frame.Frame) *frame.Frame {
 
 func (b *scriptedBroker) pull(req *frame.Frame) *frame.Frame {
 	key := keyOf(req)
-	if b.members[key.group] == nil || len(b.members[key.group]) == 0 {
+	if len(b.members[key.group]) == 0 {
 		return refuse(protocol.CodeSubscriptionNotExist, "the consumer's group info not exist")
 	}
 	if int(key.queue) >= len(b.topics[key.topic]) {
@@ -615,7 +615,10 @@ type rig struct {
 
 // newRig makes a cluster of one broker, "b", and a client of the tenant "red" on it; the test ends both. Whatever a test
 // does, no log line may bear the tenant's prefix.
-func newRig(t testing.TB) *rig { return rigOn(t, newScripted("b"), "one") }
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	return rigOn(t, newScripted("b"), "one")
+}
 
 func rigOn(t testing.TB, s *scripted, instance string) *rig {
 	t.Helper()

@@ -194,7 +194,7 @@ func TestMessageThatIsGone(t *testing.T) {
 		if !strings.Contains(strings.Join(r.logs.lines(), "\n"), "level=ERROR") {
 			t.Error("that a message is lost is no error in the log")
 		}
-		e.Engine.cfg.Drain = 0
+		e.cfg.Drain = 0
 		e.cancel()
 	})
 }

@@ -21,7 +21,7 @@ type topic struct {
 	sub      protocol.SubscriptionData
 	budget   budget
 	pool     *pool.Pool[task] // nil for the retry topic
-	labels   context.Context  // pprof labels of its handlers
+	labels   context.Context  //nolint:containedctx // it carries the pprof labels of the topic's handlers and never ends
 
 	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
 	fresh   bool                    // the group had no offsets of this topic when Run began

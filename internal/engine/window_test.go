@@ -11,7 +11,6 @@ type windowModel struct {
 	offsets   []int64 // by ticket
 	begun     map[uint64]bool
 	done      map[uint64]bool
-	abandoned int
 	running   int
 	after     int64
 	retired   bool

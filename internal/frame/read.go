@@ -22,7 +22,7 @@ const firstStep = 256 << 10
 func Read(r *bufio.Reader) (*Frame, error) {
 	prefix, err := r.Peek(prefixSize)
 	if err != nil {
-		if err == io.EOF && len(prefix) == 0 {
+		if errors.Is(err, io.EOF) && len(prefix) == 0 {
 			return nil, io.EOF
 		}
 		return nil, readError("length", err)

@@ -22,6 +22,7 @@ func BenchmarkPool(b *testing.B) {
 }
 
 func drive(b *testing.B, workers, batch int, work func()) {
+	b.Helper()
 	b.ReportAllocs()
 	credits := make(chan struct{}, 2048/batch)
 	for range cap(credits) {

@@ -26,12 +26,6 @@ func (h *header) number(key string, value int64) { h.text(key, strconv.FormatInt
 
 func (h *header) flag(key string, value bool) { h.text(key, strconv.FormatBool(value)) }
 
-func (h *header) flagIfSet(key string, value bool) {
-	if value {
-		h.text(key, "true")
-	}
-}
-
 func (h *header) frame(code int32, body []byte) *frame.Frame {
 	return &frame.Frame{Code: code, Fields: h.fields, Body: body}
 }

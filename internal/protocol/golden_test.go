@@ -163,6 +163,7 @@ func TestBatchesAreJavas(t *testing.T) {
 }
 
 func goldenSubscriptions(t *testing.T) []SubscriptionData {
+	t.Helper()
 	var subs []SubscriptionData
 	for _, s := range [][2]string{{"orders", "TagA || TagB||été ☃ 𝄞"}, {"refunds", "*"}, {"%RETRY%billing", ""}} {
 		sub, err := SubscriptionFor(s[0], s[1])

@@ -49,6 +49,7 @@ func zstded(t testing.TB, body []byte) []byte {
 
 // compressed gives a body in every form that a message may say it has.
 func compressed(t testing.TB, body []byte) map[int32][]byte {
+	t.Helper()
 	z := zlibbed(t, body)
 	return map[int32][]byte{0: z, SysZlib: z, SysLZ4: lz4ed(t, body), SysZstd: zstded(t, body)}
 }

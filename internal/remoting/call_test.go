@@ -37,8 +37,8 @@ func TestAnswersFindTheirCallsInAnyOrder(t *testing.T) {
 			group.Go(func() { mustCall(t, c, "a:1", fmt.Sprint(i)) })
 		}
 		group.Wait()
-		if n.dialled() != 1 {
-			t.Errorf("%d dials, want the callers to share one", n.dialled())
+		if n.dialed() != 1 {
+			t.Errorf("%d dials, want the callers to share one", n.dialed())
 		}
 		if got := c.Addresses(); !slices.Equal(got, []string{"a:1"}) {
 			t.Errorf("addresses %v", got)
@@ -98,8 +98,8 @@ func TestCancelLeavesTheConnectionUsable(t *testing.T) {
 		wantError(t, err, "a:1", "wait", context.Canceled)
 		mustCall(t, c, "a:1", "second")
 		mustCall(t, c, "a:1", "third")
-		if n.dialled() != 1 {
-			t.Errorf("%d dials, want 1", n.dialled())
+		if n.dialed() != 1 {
+			t.Errorf("%d dials, want 1", n.dialed())
 		}
 		_, err = c.Call(ctx, "a:1", request("ended before"))
 		wantError(t, err, "a:1", "wait", context.Canceled)
@@ -171,8 +171,8 @@ func TestGoAwayMovesToANewConnection(t *testing.T) {
 		mustCall(t, c, "a:1", "after")
 		group.Wait() // the old connection answers what it took
 		<-old
-		if n.dialled() != 2 {
-			t.Errorf("%d dials, want 2", n.dialled())
+		if n.dialed() != 2 {
+			t.Errorf("%d dials, want 2", n.dialed())
 		}
 	})
 }

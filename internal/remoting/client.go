@@ -36,7 +36,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Client multiplexes requests over one connection per address, dialled on
+// Client multiplexes requests over one connection per address, dialed on
 // first use and again after it broke. All methods are safe for concurrent use.
 // Close it when done.
 type Client struct {

@@ -142,7 +142,7 @@ func (c *conn) retire() {
 
 // call sends f and waits for its answer.
 func (c *conn) call(ctx context.Context, f frame.Frame) (*frame.Frame, error) {
-	cl := c.client.calls.Get().(*call)
+	cl := c.client.calls.Get().(*call) //nolint:errcheck // the pool holds nothing else
 	defer c.client.calls.Put(cl)
 	since := c.now()
 	if err := c.enqueue(ctx, &f, cl, since); err != nil {

@@ -13,7 +13,7 @@ const (
 	maxBackoff  = time.Second
 )
 
-// peer is an address: connected, being dialled, or not to be dialled for a
+// peer is an address: connected, being dialed, or not to be dialed for a
 // while. Client.mu guards it.
 type peer struct {
 	conn    *conn         // takes calls; nil when there is none

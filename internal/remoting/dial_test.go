@@ -70,9 +70,9 @@ func TestFailedDialsBackOff(t *testing.T) {
 			if time.Since(start) != 0 {
 				t.Fatal("a call waited for the backoff; it should fail at once")
 			}
-			if n.dialled() > dials {
+			if n.dialed() > dials {
 				gaps = append(gaps, time.Since(last))
-				last, dials = time.Now(), n.dialled()
+				last, dials = time.Now(), n.dialed()
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -91,13 +91,13 @@ func TestFailedDialsBackOff(t *testing.T) {
 		mustCall(t, c, "a:1", "back")
 		c.Drop("a:1")
 		n.setFail(refused)
-		before := n.dialled()
+		before := n.dialed()
 		_, err := c.Call(t.Context(), "a:1", request("x"))
 		wantError(t, err, "a:1", "dial", refused)
 		time.Sleep(51 * time.Millisecond) // the success has reset it
 		_, err = c.Call(t.Context(), "a:1", request("x"))
 		wantError(t, err, "a:1", "dial", refused)
-		if got := n.dialled() - before; got != 2 {
+		if got := n.dialed() - before; got != 2 {
 			t.Errorf("%d dials after the reset, want 2", got)
 		}
 	})

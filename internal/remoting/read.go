@@ -3,6 +3,7 @@ package remoting
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -44,7 +45,7 @@ func (c *conn) read(ctx context.Context, group *sync.WaitGroup) {
 		f, err := frame.Read(r)
 		switch {
 		case err != nil:
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = fmt.Errorf("closed by the server: %w", err)
 			}
 			c.end(&Error{c.address, "read", err}, false)

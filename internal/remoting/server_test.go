@@ -43,7 +43,7 @@ func (n *network) Dial(_ context.Context, _, address string) (net.Conn, error) {
 	return near, nil
 }
 
-func (n *network) dialled() int {
+func (n *network) dialed() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.dials

@@ -81,7 +81,7 @@ func (c *conn) write() {
 			runtime.Gosched()
 		case <-c.done:
 			if c.flush {
-				c.writeOut()
+				_ = c.writeOut() // the connection ends for a reason of its own
 			}
 			return
 		}

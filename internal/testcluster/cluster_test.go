@@ -58,6 +58,7 @@ func wantRoute(t *testing.T, nameServer, topic string, broker *Node) {
 }
 
 func within(t *testing.T, limit time.Duration) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	return ctx
@@ -186,7 +187,7 @@ func TestAdminSeesTheCluster(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.Admin(ctx, "clusterList"); err == nil {
-		t.Error("a cancelled command succeeds")
+		t.Error("a canceled command succeeds")
 	}
 }
 
@@ -259,7 +260,7 @@ func TestBrokerThatFailsToStart(t *testing.T) {
 	}
 }
 
-func TestStartThatIsCancelled(t *testing.T) {
+func TestStartThatIsCanceled(t *testing.T) {
 	Require(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond) // shorter than a JVM's boot

@@ -35,12 +35,11 @@ func reservePorts(nameServers, brokers int) (*ports, error) {
 	var busy error
 	for _, block := range rand.Perm(blocks) {
 		p := &ports{base: firstPort + block*blockSize}
-		listener, err := net.Listen("tcp", loopback(p.base))
-		if err != nil {
+		var err error
+		if p.reservation, err = net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: p.base}); err != nil {
 			busy = err
 			continue
 		}
-		p.reservation = listener.(*net.TCPListener)
 		if busy = p.free(nameServers, brokers); busy == nil {
 			return p, nil
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// RealVariable, set to 1, makes tests that need a real RocketMQ run, and fail
-	// where Java is missing. Anything else makes them skip.
+	// RealVariable makes tests that need a real RocketMQ run when it is 1, and
+	// fail where Java is missing. Anything else makes them skip.
 	RealVariable = "ROCKETKIT_REAL"
 
 	// LogsVariable names the directory for the logs of clusters whose tests

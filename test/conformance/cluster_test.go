@@ -66,6 +66,7 @@ func (on target) open(t *testing.T, tenant string) *rocketkit.Client {
 }
 
 func (on target) config(t *testing.T, tenant string) rocketkit.Config {
+	t.Helper()
 	return rocketkit.Config{
 		NameServers: on.servers,
 		Tenant:      tenant,
@@ -75,6 +76,7 @@ func (on target) config(t *testing.T, tenant string) rocketkit.Config {
 
 // tenantOf makes a tenant's name from a test's.
 func tenantOf(t *testing.T, suffix string) string {
+	t.Helper()
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'A' && r <= 'Z':

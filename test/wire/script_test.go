@@ -59,12 +59,12 @@ func compare(t *testing.T, run func(s *script)) {
 	if cluster.Version() != testcluster.DefaultVersion {
 		t.Skipf("mqtest imitates %s, not %s", testcluster.DefaultVersion, cluster.Version())
 	}
-	real := transcript(t, cluster.NameServers()[0], run)
-	if slices.Equal(mine, real) {
+	theirs := transcript(t, cluster.NameServers()[0], run)
+	if slices.Equal(mine, theirs) {
 		return
 	}
-	for i := range max(len(mine), len(real)) {
-		a, b := line(mine, i), line(real, i)
+	for i := range max(len(mine), len(theirs)) {
+		a, b := line(mine, i), line(theirs, i)
 		if a != b {
 			t.Errorf("line %d\n  mqtest: %s\n  real:   %s", i+1, a, b)
 		}
@@ -258,8 +258,8 @@ func (s *script) until(what string, reached func() bool) {
 func (s *script) stored(topic string, n int64) {
 	s.t.Helper()
 	s.until(fmt.Sprintf("%d messages in %s", n, topic), func() bool {
-		max, err := protocol.ParseMaxOffset(s.do(protocol.MaxOffset{Topic: topic}.Frame()))
-		return err == nil && max >= n
+		end, err := protocol.ParseMaxOffset(s.do(protocol.MaxOffset{Topic: topic}.Frame()))
+		return err == nil && end >= n
 	})
 }
 

@@ -35,6 +35,7 @@ type place struct {
 }
 
 func newPlace(t *testing.T) place {
+	t.Helper()
 	p := place{dir: t.TempDir(), tmp: t.TempDir()}
 	t.Cleanup(func() { _, _, _ = p.rmq(t, "down") })
 	return p

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,18 +17,14 @@ import (
 )
 
 const (
-	stateDir = ".cluster"
+	stateDir      = ".cluster"
+	controlSocket = stateDir + "/control" // relative: a socket's path may have about 100 bytes
+	lockFile      = stateDir + "/lock"    // held while a server lives
 
 	serveCommand = "serve" // not for users: what up runs in the background
 	readyPrefix  = "ready "
 	verbStatus   = "status"
 	verbDown     = "down"
-)
-
-// A socket's path may have about 100 bytes, so it stays relative.
-var (
-	controlSocket = filepath.Join(stateDir, "control")
-	lockFile      = filepath.Join(stateDir, "lock") // held while a server lives
 )
 
 // state is what up and status tell.
