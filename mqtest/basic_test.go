@@ -71,6 +71,7 @@ func TestMembersAreTold(t *testing.T) {
 			t.Fatal(n)
 		}
 		three.ok(protocol.Unregister{ClientID: three.id, ConsumerGroup: "g"}.Frame())
+		synctest.Wait()
 		two.remote.Drop(two.address("broker-a"))
 		synctest.Wait()
 		if n := [3]int{one.notices(40), two.notices(40), three.notices(40)}; n != [3]int{2, 1, 0} {

@@ -16,7 +16,7 @@ type client struct {
 	cluster  *Cluster
 	id       string
 	remote   *remoting.Client
-	requests chan *frame.Frame                // from brokers
+	requests chan *frame.Frame               // from brokers
 	answer   func(*frame.Frame) *frame.Frame // to brokers; nil answers nothing
 }
 

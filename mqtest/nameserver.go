@@ -117,11 +117,10 @@ func (n *nameServer) handle(c *call) {
 
 // Requests that only Java's tools send.
 const (
-	reqTopicsOfCluster   = 224
-	reqProducerConns     = 204
-	reqTopicsOfGroup     = 343
-	reqAskConsumerStatus = 223 // INVOKE_BROKER_TO_GET_CONSUMER_STATUS
-	reqCheckClient       = 46  // CHECK_CLIENT_CONFIG
+	reqTopicsOfCluster = 224
+	reqProducerConns   = 204
+	reqTopicsOfGroup   = 343
+	reqCheckClient     = 46 // CHECK_CLIENT_CONFIG
 )
 
 func unsupported(req *frame.Frame) *frame.Frame {

@@ -42,18 +42,22 @@ func (c *Cluster) wait(ctx context.Context, reached func() error) error {
 		ctx, cancel = context.WithTimeout(ctx, longestWait)
 		defer cancel()
 	}
+	var over error
 	for {
 		changed := c.state.next() // before looking, so that no change is missed
 		missing := reached()
-		if missing == nil {
+		switch {
+		case missing == nil:
 			return nil
+		case over != nil:
+			return &waitError{missing, over}
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return &waitError{missing, context.Cause(ctx)}
+			over = context.Cause(ctx)
 		case <-c.closing:
-			return &waitError{missing, errClosed}
+			over = errClosed
 		}
 	}
 }

@@ -201,3 +201,14 @@ func ParseQueryRequest(f *frame.Frame) (QueryMessages, error) {
 	}
 	return q, nil
 }
+
+// ParseCheckClient reads what kind of expression a request 46 (CHECK_CLIENT_CONFIG) is about; empty when it can't tell.
+func ParseCheckClient(f *frame.Frame) (expressionType string) {
+	var body struct {
+		Subscription SubscriptionData `json:"subscriptionData"`
+	}
+	if decodeBody(f.Code, f.Body, &body) != nil {
+		return ""
+	}
+	return body.Subscription.ExpressionType
+}

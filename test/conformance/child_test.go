@@ -69,11 +69,11 @@ type child struct {
 }
 
 // start runs the service for a tenant; what it handles goes to got.
-func start(t *testing.T, tenant string, got *tally) *child {
+func start(t *testing.T, on target, tenant string, got *tally) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1", "ROCKETKIT_TENANT="+tenant,
-		"ROCKETKIT_NAMESRV="+strings.Join(rocketmq.Cluster(t).NameServers(), ";"))
+		"ROCKETKIT_NAMESRV="+strings.Join(on.servers, ";"))
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -115,13 +115,15 @@ func (c *child) signal(s os.Signal) error {
 }
 
 // kill -9 in the middle of the traffic loses nothing, however often; and a clean stop afterwards exits with 0.
-func TestKillLosesNothing(t *testing.T) {
+func TestKillLosesNothing(t *testing.T) { onEach(t, testKillLosesNothing) }
+
+func testKillLosesNothing(t *testing.T, on target) {
 	tenant := tenantOf(t, "")
-	client := open(t, tenant)
+	client := on.open(t, tenant)
 	topic(t, client, "orders")
 	got := newTally()
 	const rounds, perRound = 4, 1000
-	c := start(t, tenant, got)
+	c := start(t, on, tenant, got)
 	for round := range rounds {
 		sent := make(chan struct{})
 		go func() {
@@ -131,7 +133,7 @@ func TestKillLosesNothing(t *testing.T) {
 		got.awaitDistinct(t, round*perRound+perRound/2)
 		_ = c.signal(syscall.SIGKILL)
 		<-sent
-		c = start(t, tenant, got)
+		c = start(t, on, tenant, got)
 	}
 	got.awaitDistinct(t, rounds*perRound)
 	if err := c.signal(os.Interrupt); err != nil {
@@ -146,20 +148,24 @@ func TestKillLosesNothing(t *testing.T) {
 
 // The same program, with one variable changed, works for another tenant.
 func TestTenantsDoNotCrossBetweenProcesses(t *testing.T) {
+	onEach(t, testTenantsDoNotCrossBetweenProcesses)
+}
+
+func testTenantsDoNotCrossBetweenProcesses(t *testing.T, on target) {
 	const n = 200
 	tenants := []string{tenantOf(t, "-r"), tenantOf(t, "-b")}
 	got := map[string]*tally{}
 	for _, tenant := range tenants {
-		topic(t, open(t, tenant), "orders")
+		topic(t, on.open(t, tenant), "orders")
 		got[tenant] = newTally()
-		start(t, tenant, got[tenant])
+		start(t, on, tenant, got[tenant])
 	}
 	for _, tenant := range tenants {
-		send(t, open(t, tenant), "orders", tenant, n)
+		send(t, on.open(t, tenant), "orders", tenant, n)
 	}
 	for _, tenant := range tenants {
 		got[tenant].awaitDistinct(t, n)
-		eventually(t, "offsets of "+tenant+" committed", func() bool { return committed(t, open(t, tenant), "billing", "orders") == n })
+		eventually(t, "offsets of "+tenant+" committed", func() bool { return committed(t, on.open(t, tenant), "billing", "orders") == n })
 		for body := range got[tenant].all() {
 			if !strings.HasPrefix(body, tenant+"-") {
 				t.Errorf("%s got %q", tenant, body)

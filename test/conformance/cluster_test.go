@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,30 +15,52 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
 // patience bounds a wait for a state. It is no promise: a test that passes waits for far less.
 const patience = 60 * time.Second
 
-// open gives a Client of the shared cluster for a tenant of the test's own, so that tests don't meet.
-func open(t *testing.T, tenant string) *rocketkit.Client {
+// target is a cluster that behaviors are tried on.
+type target struct {
+	name    string
+	servers []string // its name servers
+}
+
+// onEach tries one behavior on every target: a difference between them is a failing test.
+func onEach(t *testing.T, try func(t *testing.T, on target)) {
+	t.Parallel()
+	targets := map[string]func(t *testing.T) []string{
+		"mqtest": func(t *testing.T) []string { return mqtest.New(t, mqtest.Config{TCP: true}).Addresses() },
+		"real":   func(t *testing.T) []string { return rocketmq.Cluster(t).NameServers() },
+	}
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		t.Run(name, func(t *testing.T) {
+			servers := targets[name](t)
+			try(t, target{name, servers})
+		})
+	}
+}
+
+// open gives a Client for a tenant of the test's own, so that tests on one cluster don't meet.
+func (on target) open(t *testing.T, tenant string) *rocketkit.Client {
 	t.Helper()
-	client, err := rocketkit.Open(config(t, tenant))
+	client, err := rocketkit.Open(on.config(t, tenant))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := client.Close(t.Context()); err != nil && t.Context().Err() == nil {
+		if err := client.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
 	return client
 }
 
-func config(t *testing.T, tenant string) rocketkit.Config {
+func (on target) config(t *testing.T, tenant string) rocketkit.Config {
 	return rocketkit.Config{
-		NameServers: rocketmq.Cluster(t).NameServers(),
+		NameServers: on.servers,
 		Tenant:      tenant,
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}

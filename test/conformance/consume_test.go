@@ -21,8 +21,10 @@ func numberOf(body string) int {
 }
 
 // A message that always fails is delivered 1 + Retries times, then lies in the dead-letter topic with its properties.
-func TestRetriesThenDeadLetter(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestRetriesThenDeadLetter(t *testing.T) { onEach(t, testRetriesThenDeadLetter) }
+
+func testRetriesThenDeadLetter(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
 	attempts := newTally()
 	run(t, client, consumer.Config{
@@ -70,8 +72,10 @@ func TestRetriesThenDeadLetter(t *testing.T) {
 }
 
 // Panics and time-outs are failures like any other; Drop and DeadLetter end a message at once.
-func TestVerdicts(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestVerdicts(t *testing.T) { onEach(t, testVerdicts) }
+
+func testVerdicts(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
 	got := newTally()
 	run(t, client, consumer.Config{
@@ -113,8 +117,10 @@ func TestVerdicts(t *testing.T) {
 }
 
 // Where a group begins holds on topics so young that the broker, asked as Apache's clients ask, would say 0.
-func TestStartPosition(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestStartPosition(t *testing.T) { onEach(t, testStartPosition) }
+
+func testStartPosition(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
 	send(t, client, "orders", "old", 40)
 	time.Sleep(5 * time.Millisecond) // "at" must lie between two store times
@@ -143,8 +149,10 @@ func TestStartPosition(t *testing.T) {
 }
 
 // Brokers filter tags by Java's hash of them, which "Aa" and "BB" share; the consumer checks the tag itself.
-func TestTags(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestTags(t *testing.T) { onEach(t, testTags) }
+
+func testTags(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
 	got := newTally()
 	run(t, client, consumer.Config{Group: "billing", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{
@@ -171,8 +179,10 @@ func TestTags(t *testing.T) {
 }
 
 // A slow topic doesn't hold back another of the same consumer.
-func TestSlowTopicStarvesNobody(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestSlowTopicStarvesNobody(t *testing.T) { onEach(t, testSlowTopicStarvesNobody) }
+
+func testSlowTopicStarvesNobody(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "slow")
 	topic(t, client, "quick")
 	release := make(chan struct{})

@@ -13,8 +13,10 @@ import (
 
 // Two tenants run the same code on the same names in one process, over one Client's sockets: no message, retry, dead
 // letter or offset crosses.
-func TestTenantsDoNotCross(t *testing.T) {
-	red := open(t, tenantOf(t, "-r"))
+func TestTenantsDoNotCross(t *testing.T) { onEach(t, testTenantsDoNotCross) }
+
+func testTenantsDoNotCross(t *testing.T, on target) {
+	red := on.open(t, tenantOf(t, "-r"))
 	blue, err := red.For(tenantOf(t, "-b"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,8 +19,10 @@ import (
 func nothing(context.Context, *rocketkit.Message) error { return nil }
 
 // A topic that doesn't exist is an error that names it, at once, for who sends and who consumes.
-func TestMissingTopic(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestMissingTopic(t *testing.T) { onEach(t, testMissingTopic) }
+
+func testMissingTopic(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	c, err := consumer.New(client, consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"nowhere": {Handler: nothing}}})
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +44,10 @@ func TestMissingTopic(t *testing.T) {
 }
 
 // A message that only the broker finds too large is refused, with the topic and the broker's code.
-func TestMessageOverTheBrokersLimit(t *testing.T) {
-	client := open(t, tenantOf(t, ""))
+func TestMessageOverTheBrokersLimit(t *testing.T) { onEach(t, testMessageOverTheBrokersLimit) }
+
+func testMessageOverTheBrokersLimit(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
 	topic(t, client, "orders")
 	p, err := producer.New(client, producer.Config{Group: "sender", MaxMessageSize: 8 << 20})
 	if err != nil {
@@ -58,11 +62,13 @@ func TestMessageOverTheBrokersLimit(t *testing.T) {
 
 // With the name servers away at start, Run waits for as long as its context allows, says what for, and goes on by itself
 // once they answer.
-func TestNameServerAwayAtStart(t *testing.T) {
+func TestNameServerAwayAtStart(t *testing.T) { onEach(t, testNameServerAwayAtStart) }
+
+func testNameServerAwayAtStart(t *testing.T, on target) {
 	tenant := tenantOf(t, "")
-	topic(t, open(t, tenant), "orders")
-	gate := newGate(t, rocketmq.Cluster(t).NameServers()[0])
-	cfg := config(t, tenant)
+	topic(t, on.open(t, tenant), "orders")
+	gate := newGate(t, on.servers[0])
+	cfg := on.config(t, tenant)
 	cfg.NameServers = []string{gate.address()}
 	client, err := rocketkit.Open(cfg)
 	if err != nil {

@@ -1,0 +1,136 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/mqtest"
+	"github.com/rocketkit/rocketkit/producer"
+)
+
+// Example is a service that sends and consumes. It runs on an in-process cluster; a service has its Config from
+// rocketkit.FromEnv instead.
+func Example() {
+	cluster := start()
+	defer cluster.Close()
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer client.Close(context.Background())
+
+	c, err := consumer.New(client, consumer.Config{
+		Group: "billing",
+		Start: consumer.Earliest(),
+		Topics: map[string]consumer.Topic{
+			"orders": {Workers: 4, Handler: func(_ context.Context, m *rocketkit.Message) error {
+				fmt.Printf("%s %s: %s\n", m.Topic(), m.Keys()[0], m.Body())
+				stop() // a service runs until it is interrupted
+				return nil
+			}},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	send(client, producer.Message{Topic: "orders", Keys: []string{"order-7"}, Body: []byte("two books")})
+	if err := rocketkit.Run(ctx, c); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// orders order-7: two books
+}
+
+// ExampleRetryIn has a message delivered again a second later.
+func ExampleRetryIn() {
+	cluster := start()
+	defer cluster.Close()
+	consumeUntil(cluster, "orders", "billing", func(_ context.Context, m *rocketkit.Message) error {
+		if m.Attempt() == 1 {
+			fmt.Println("the ledger is busy")
+			return consumer.RetryIn(time.Second, errors.New("the ledger is busy"))
+		}
+		fmt.Printf("attempt %d: %s\n", m.Attempt(), m.Body())
+		return nil
+	}, producer.Message{Topic: "orders", Body: []byte("two books")})
+	// Output:
+	// the ledger is busy
+	// attempt 2: two books
+}
+
+// ExampleDeadLetter gives a message up at once. What lies in the dead-letter topic can be consumed like any topic, here
+// by a group of its own.
+func ExampleDeadLetter() {
+	cluster := start()
+	defer cluster.Close()
+	consumeUntil(cluster, "orders", "billing", func(context.Context, *rocketkit.Message) error {
+		return consumer.DeadLetter(errors.New("no such customer"))
+	}, producer.Message{Topic: "orders", Body: []byte("two books")})
+
+	consumeUntil(cluster, "%DLQ%billing", "undertaker", func(_ context.Context, m *rocketkit.Message) error {
+		fmt.Printf("dead letter: %s\n", m.Body())
+		return nil
+	})
+	// Output:
+	// dead letter: two books
+}
+
+// start gives an in-process cluster with the topic "orders".
+func start() *mqtest.Cluster {
+	cluster, err := mqtest.Start(mqtest.Config{
+		Topics: map[string]int{"orders": 4},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return cluster
+}
+
+func send(client *rocketkit.Client, messages ...producer.Message) {
+	p, err := producer.New(client, producer.Config{Group: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close(context.Background())
+	for _, m := range messages {
+		if _, err := p.Send(context.Background(), m); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// consumeUntil sends messages and runs a consumer until its group has consumed the topic, retries included.
+func consumeUntil(cluster *mqtest.Cluster, topic, group string, handler consumer.Handler, messages ...producer.Message) {
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	send(client, messages...)
+	c, err := consumer.New(client, consumer.Config{
+		Group: group, Start: consumer.Earliest(), Topics: map[string]consumer.Topic{topic: {Handler: handler}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	go func() {
+		defer stop()
+		<-c.Ready()
+		if err := cluster.WaitConsumed(ctx, group, topic); err != nil {
+			log.Print(err)
+		}
+	}()
+	if err := rocketkit.Run(ctx, c); err != nil {
+		log.Fatal(err)
+	}
+}
