@@ -43,7 +43,7 @@ func (l Library) String() string {
 //go:embed java/*.java
 var java embed.FS
 
-// logback sends the Java client's warnings to standard error; otherwise it would write files to the user's home.
+// logback sends the Java client's errors to standard error; otherwise it would write files to the user's home.
 //
 //go:embed logback.xml
 var logback []byte
