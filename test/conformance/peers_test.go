@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/test/peer"
@@ -54,6 +56,14 @@ func (on place) open(t *testing.T, tenant string) *rocketkit.Client {
 	return client
 }
 
+// libraries are Apache's that may run: without leave to run a real RocketMQ, Java needn't be there.
+func libraries() []peer.Library {
+	if os.Getenv(testcluster.RealVariable) != "1" {
+		return []peer.Library{peer.ClientGo}
+	}
+	return peer.Libraries()
+}
+
 // sender is a producer of any library, working for a tenant with logical names.
 type sender struct {
 	name  string
@@ -85,7 +95,7 @@ func senders(t *testing.T, on place, tenant string, client *rocketkit.Client) []
 			return sentBy(receipts...), err
 		},
 	}}
-	for _, library := range peer.Libraries() {
+	for _, library := range libraries() {
 		p, topicPrefix := produceFor(t, library, on, tenant)
 		all = append(all, sender{
 			name: library.String(),
@@ -218,7 +228,7 @@ func TestMessagesCrossBetweenLibraries(t *testing.T) {
 		run(t, client, consumer.Config{
 			Group: "by-rocketkit", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{"orders": {Handler: boxes["rocketkit"].handle}},
 		})
-		for _, library := range peer.Libraries() {
+		for _, library := range libraries() {
 			box := newInbox()
 			boxes[library.String()] = box
 			consumeFor(t, library, on, tenant, peer.ConsumerConfig{Group: "by-" + library.String(), Topic: "orders", Earliest: true, On: box.add})
@@ -371,7 +381,7 @@ func agree(t *testing.T, boxes map[string]*inbox) {
 // A push consumer of Apache's filters, retries, dead-letters, and goes on where it stopped.
 func TestPushConsumersOfOthers(t *testing.T) {
 	onPlaces(t, func(t *testing.T, on place) {
-		for _, library := range peer.Libraries() {
+		for _, library := range libraries() {
 			t.Run(library.String(), func(t *testing.T) { testPushConsumer(t, on, library) })
 		}
 	})

@@ -85,7 +85,7 @@ func (p *process) read(stdout io.Reader, on func(line.Line)) error {
 	return lines.Err()
 }
 
-// Await waits until done holds, looking again after each event. done is called under the peer's lock and mustn't call its
+// Await waits until done holds of what events have changed, looking again after each. done is called under the peer's lock and mustn't call its
 // methods. When ctx ends or the process does before, the error says what for it waited.
 func (p *process) Await(ctx context.Context, what string, done func() bool) error {
 	for {
@@ -167,6 +167,9 @@ func (p *process) Kill() {
 	<-p.ended
 	_ = p.stdin.Close() // likewise
 }
+
+// PID returns the process's id.
+func (p *process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process, such as those that freeze it and let it go on.
 func (p *process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
