@@ -14,9 +14,11 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
+	"github.com/rocketkit/rocketkit/tenant"
 	"github.com/rocketkit/rocketkit/test/peer"
 )
 
@@ -369,6 +371,9 @@ func agree(t *testing.T, boxes map[string]*inbox) {
 			a, b := first[body][0], got[0]
 			for _, property := range local() {
 				delete(b.Properties, property)
+			}
+			if real, ok := b.Properties[protocol.PropertyRealTopic]; ok {
+				_, b.Properties[protocol.PropertyRealTopic] = tenant.Split(real) // rocketkit shows the logical name
 			}
 			if a.ID != b.ID || a.OffsetID != b.OffsetID || a.Queue != b.Queue || a.Offset != b.Offset || !maps.Equal(a.Properties, b.Properties) {
 				t.Errorf("%.30q: rocketkit got %s %s %d/%d %v, %s %s %s %d/%d %v", body, a.ID, a.OffsetID, a.Queue, a.Offset, a.Properties,
