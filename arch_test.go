@@ -47,7 +47,7 @@ func places() layout {
 			{"internal/frame", "tenant", "limiter"},
 		},
 		outside: []outsider{
-			{"mqtest", []string{"examples/...", "test/..."}},
+			{"mqtest", []string{"examples/demo", "test/..."}},
 			{"internal/testcluster", []string{"examples/...", "test/...", "internal/testcluster/cmd/rmq"}},
 			{"internal/testcluster/cmd/rmq", nil},
 			{"test/...", []string{"test/..."}},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // clientGoShardingKey is where rocketmq-client-go keeps the sharding key that Java keeps in __SHARDINGKEY.
@@ -47,12 +48,33 @@ func (m *Message) ShardingKey() string {
 	return m.property(clientGoShardingKey)
 }
 
-// Property returns a property by name, a caller's or one of RocketMQ's (MessageConst). It reads the received block each
-// time: look a property up once rather than in a loop.
-func (m *Message) Property(name string) (string, bool) { return m.raw.Properties.Get(name) }
+// Property returns a property by name, a caller's or one of RocketMQ's (MessageConst); where that is a topic's or a
+// group's name, the logical one. It reads the received block each time: look a property up once rather than in a loop.
+func (m *Message) Property(name string) (string, bool) {
+	value, ok := m.raw.Properties.Get(name)
+	return logicalValue(name, value), ok
+}
 
 // Properties iterates over all properties, the caller's and RocketMQ's, in the order they are stored.
-func (m *Message) Properties() iter.Seq2[string, string] { return m.raw.Properties.All() }
+func (m *Message) Properties() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, value := range m.raw.Properties.All() {
+			if !yield(name, logicalValue(name, value)) {
+				return
+			}
+		}
+	}
+}
+
+// logicalValue takes the tenant out of the properties in which brokers keep names.
+func logicalValue(name, value string) string {
+	switch name {
+	case protocol.PropertyRetryTopic, protocol.PropertyRealTopic, protocol.PropertyDLQOriginTopic,
+		protocol.PropertyProducerGroup, protocol.PropertyOriginGroup:
+		_, value = tenant.Split(value)
+	}
+	return value
+}
 
 // ID returns the id that the sender gave the message (UNIQ_KEY); the same for each delivery and retry. A message sent
 // without one gives OffsetID.

@@ -123,3 +123,19 @@ func TestCode(t *testing.T) {
 		}
 	}
 }
+
+// TestPropertiesAreLogical: what brokers keep of names shows no tenant; a caller's own properties are left alone.
+func TestPropertiesAreLogical(t *testing.T) {
+	t.Parallel()
+	var p []byte
+	for _, pair := range [][2]string{{"RETRY_TOPIC", "red%orders"}, {"REAL_TOPIC", "%RETRY%red%billing"}, {"discount", "red%orders"}} {
+		p = protocol.AppendProperty(p, pair[0], pair[1])
+	}
+	m := rocketkit.Received(&protocol.Message{Properties: p}, "orders", rocketkit.Queue{})
+	want := map[string]string{"RETRY_TOPIC": "orders", "REAL_TOPIC": "%RETRY%billing", "discount": "red%orders"}
+	for name, value := range m.Properties() {
+		if got, _ := m.Property(name); value != want[name] || got != value {
+			t.Errorf("%s is %q and %q, want %q", name, value, got, want[name])
+		}
+	}
+}

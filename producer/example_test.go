@@ -5,22 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"os"
+	"log/slog"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
+// Example sends one message. It runs on an in-process cluster; a service has its Config from rocketkit.FromEnv instead.
 func Example() {
-	cfg, err := rocketkit.FromEnv(os.LookupEnv)
-	if err != nil {
-		log.Fatal(err)
-	}
-	client, err := rocketkit.Open(cfg)
-	if err != nil {
-		log.Fatal(err)
-	}
+	cluster, client := start("orders")
+	defer cluster.Close()
 	defer client.Close(context.Background())
 
 	p, err := producer.New(client, producer.Config{Group: "checkout"})
@@ -40,65 +36,119 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("stored", receipt.ID, "in", receipt.Queue, "at", receipt.Offset)
+	fmt.Println(receipt.Status, "at offset", receipt.Offset, "of", receipt.Queue.Topic)
+	// Output:
+	// SEND_OK at offset 0 of orders
 }
 
-// Messages with one sharding key keep their order: they go to one queue, and wait for its broker when that is away.
+// ExampleProducer_Send_order sends messages that belong together with one sharding key: they keep their order, because
+// they go to one queue.
 func ExampleProducer_Send_order() {
-	var p *producer.Producer // see the package's example
-	ctx := context.Background()
-
+	_, p, stop := startProducer("orders")
+	defer stop()
+	queues := map[rocketkit.Queue]bool{}
 	for _, state := range []string{"created", "paid", "shipped"} {
-		_, err := p.Send(ctx, producer.Message{Topic: "orders", ShardingKey: "order-4711", Body: []byte(state)})
+		receipt, err := p.Send(context.Background(), producer.Message{
+			Topic: "orders", ShardingKey: "order-4711", Body: []byte(state),
+		})
 		if err != nil {
 			log.Fatal(err)
 		}
+		queues[receipt.Queue] = true
+		fmt.Println(state, "at offset", receipt.Offset)
 	}
+	fmt.Println("queues:", len(queues))
+	// Output:
+	// created at offset 0
+	// paid at offset 1
+	// shipped at offset 2
+	// queues: 1
 }
 
-// A delayed message is stored at once and delivered later; level 3 is 10 s on a broker with RocketMQ's defaults.
+// ExampleProducer_Send_delay sends a message that is stored at once and delivered later; level 1 is 1 s on a broker with
+// RocketMQ's defaults.
 func ExampleProducer_Send_delay() {
-	var p *producer.Producer // see the package's example
-	ctx := context.Background()
-
-	_, err := p.Send(ctx, producer.Message{Topic: "reminders", DelayLevel: 3, Body: []byte("cart is still full")})
-	if err != nil {
+	cluster, p, stop := startProducer("reminders")
+	defer stop()
+	if _, err := p.Send(context.Background(), producer.Message{
+		Topic: "reminders", DelayLevel: 1, Body: []byte("the cart is still full"),
+	}); err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("deliverable at once:", len(cluster.Messages("reminders")))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := cluster.WaitMessages(ctx, "reminders", 1); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("later: %s\n", cluster.Messages("reminders")[0].Body())
+	// Output:
+	// deliverable at once: 0
+	// later: the cart is still full
 }
 
-// A batch is stored whole or not at all, in one queue, with one request.
+// ExampleProducer_SendBatch stores a batch, whole or not at all, in one queue, with one request.
 func ExampleProducer_SendBatch() {
-	var p *producer.Producer // see the package's example
-	ctx := context.Background()
-
-	receipts, err := p.SendBatch(ctx, []producer.Message{
+	_, p, stop := startProducer("clicks")
+	defer stop()
+	receipts, err := p.SendBatch(context.Background(), []producer.Message{
 		{Topic: "clicks", Body: []byte("home")},
 		{Topic: "clicks", Body: []byte("cart")},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, r := range receipts {
-		fmt.Println(r.Queue, r.Offset)
-	}
+	fmt.Println(receipts[0].Offset, receipts[1].Offset, receipts[0].Queue == receipts[1].Queue)
+	// Output:
+	// 0 1 true
 }
 
-// Send retries by itself until its context ends. Who keeps messages to send them later asks which are worth it.
+// ExampleRetryable tells apart what is worth sending again later. Send itself retries until its context ends.
 func ExampleRetryable() {
-	var p *producer.Producer // see the package's example
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-
-	_, err := p.Send(ctx, producer.Message{Topic: "orders", Body: []byte("x")})
+	_, p, stop := startProducer("orders")
+	defer stop()
+	_, err := p.Send(context.Background(), producer.Message{Topic: "odrers", Body: []byte("two books")})
 	switch {
 	case err == nil:
 	case producer.Retryable(err):
-		log.Println("keep it for later:", err)
+		fmt.Println("keep it for later")
 	case errors.Is(err, rocketkit.ErrNoRoute):
-		log.Println("create the topic:", err)
+		fmt.Println("there is no such topic")
 	default:
 		code, remark, _ := rocketkit.Code(err)
-		log.Println("it will never be taken:", code, remark, err)
+		fmt.Println("it will never be taken:", code, remark)
+	}
+	// Output:
+	// there is no such topic
+}
+
+// start gives an in-process cluster with a topic, and a client of it.
+func start(topic string) (*mqtest.Cluster, *rocketkit.Client) {
+	cluster, err := mqtest.Start(mqtest.Config{
+		Topics: map[string]int{topic: 4},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	return cluster, client
+}
+
+// startProducer gives a producer too, and what closes all three.
+func startProducer(topic string) (*mqtest.Cluster, *producer.Producer, func()) {
+	cluster, client := start(topic)
+	p, err := producer.New(client, producer.Config{Group: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return cluster, p, func() {
+		ctx := context.Background()
+		if err := errors.Join(p.Close(ctx), client.Close(ctx), cluster.Close()); err != nil {
+			log.Fatal(err)
+		}
 	}
 }

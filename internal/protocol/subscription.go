@@ -1,8 +1,10 @@
 package protocol
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -20,6 +22,28 @@ type SubscriptionData struct {
 	Version         int64    `json:"subVersion"`        // ms since 1970; a broker takes a subscription only over an older one
 	ExpressionType  string   `json:"expressionType"`
 	ClassFilterMode bool     `json:"classFilterMode"`
+}
+
+// UnmarshalJSON reads what any client writes: client-go puts the hash codes into quotes, which Java takes for numbers all
+// the same.
+func (s *SubscriptionData) UnmarshalJSON(text []byte) error {
+	type plain SubscriptionData // without this method
+	read := struct {
+		*plain
+		Codes []json.Number `json:"codeSet"` // hides plain's; takes numbers with quotes and without
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	s.Codes = nil
+	for _, code := range read.Codes {
+		n, err := strconv.ParseInt(code.String(), 10, 32)
+		if err != nil {
+			return fmt.Errorf("codeSet: %w", err)
+		}
+		s.Codes = append(s.Codes, int32(n))
+	}
+	return nil
 }
 
 // SubscriptionFor builds a subscription by tags, as Java's FilterAPI does: "a || b", or "*" or nothing for all messages.

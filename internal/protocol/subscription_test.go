@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 )
@@ -62,6 +63,27 @@ func TestJavaHash(t *testing.T) {
 	for s, want := range map[string]int32{"": 0, "a": 97, "TagA": 2598919, "été ☃ 𝄞": 621003753, "\uFFFD": 65533} {
 		if got := JavaHash(s); got != want {
 			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}
+
+// Java writes hash codes as numbers, client-go as strings.
+func TestSubscriptionOfOtherClients(t *testing.T) {
+	for name, text := range map[string]string{
+		"java":      `{"classFilterMode":false,"codeSet":[2110,-5],"expressionType":"TAG","subString":"Aa || x","subVersion":7,"tagsSet":["Aa","x"],"topic":"t"}`,
+		"client-go": `{"classFilterMode":false,"topic":"t","subString":"Aa || x","tagsSet":["Aa","x"],"codeSet":["2110","-5"],"subVersion":7,"expressionType":"TAG"}`,
+	} {
+		var got SubscriptionData
+		want := SubscriptionData{
+			Topic: "t", Expression: "Aa || x", Tags: []string{"Aa", "x"}, Codes: []int32{2110, -5}, Version: 7, ExpressionType: "TAG",
+		}
+		if err := json.Unmarshal([]byte(text), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for _, bad := range []string{`{"codeSet":["x"]}`, `{"codeSet":["3000000000"]}`, `{"codeSet":[1.5]}`, `{"codeSet":7}`} {
+		if err := json.Unmarshal([]byte(bad), new(SubscriptionData)); err == nil {
+			t.Errorf("%s was read", bad)
 		}
 	}
 }

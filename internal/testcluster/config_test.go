@@ -171,11 +171,11 @@ func TestWaitForALockEndsWithCtx(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := lockWait(ctx, file); !errors.Is(err, context.Canceled) {
+	if _, err := LockWait(ctx, file); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	unlock()
-	again, err := lockWait(t.Context(), file)
+	again, err := LockWait(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func jars(ctx context.Context, version string, log io.Writer) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("testcluster: cache of RocketMQ's jars: %w", err)
 	}
-	unlock, err := lockWait(ctx, dir+".lock")
+	unlock, err := LockWait(ctx, dir+".lock")
 	if err != nil {
 		return "", fmt.Errorf("testcluster: wait for another process that fetches RocketMQ %s: %w", version, err)
 	}
@@ -61,8 +61,9 @@ func exists(file string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// lockWait takes the lock on a file that all processes of one user share.
-func lockWait(ctx context.Context, file string) (unlock func(), err error) {
+// LockWait takes the lock on a file that all processes of one user share, as Lock
+// does, waiting for it until ctx ends.
+func LockWait(ctx context.Context, file string) (unlock func(), err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {

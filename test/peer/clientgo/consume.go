@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/rocketkit/rocketkit/test/peer/line"
+)
+
+// consume runs a push consumer until it is told to stop.
+func consume(o options) error {
+	where := consumer.ConsumeFromLastOffset
+	if o.earliest {
+		where = consumer.ConsumeFromFirstOffset
+	}
+	var clientID atomic.Value
+	clientID.Store("")
+	set := []consumer.Option{
+		consumer.WithNameServer(o.nameServers),
+		consumer.WithNamespace(o.namespace),
+		consumer.WithGroupName(o.group),
+		consumer.WithConsumeFromWhere(where),
+		consumer.WithConsumerOrder(o.orderly),
+		consumer.WithConsumeGoroutineNums(o.workers),
+		consumer.WithStrategy(func(group, id string, queues []*primitive.MessageQueue, ids []string) []*primitive.MessageQueue {
+			clientID.Store(id) // there is no other way to learn it
+			return consumer.AllocateByAveragely(group, id, queues, ids)
+		}),
+	}
+	if o.maxAttempts > 0 {
+		set = append(set, consumer.WithMaxReconsumeTimes(int32(o.maxAttempts-1)))
+	}
+	c, err := consumer.NewPushConsumer(set...)
+	if err != nil {
+		return err
+	}
+	l := listener{options: o}
+	err = c.Subscribe(o.topic, consumer.MessageSelector{Type: consumer.TAG, Expression: o.tags}, l.handle)
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	say(line.New(line.Ready))
+	stop := make(chan struct{})
+	go watch(stop, func() line.Line {
+		l := line.New(line.Queues, "client", clientID.Load().(string))
+		for q := range c.GetConsumerRunningInfo(false).MQTable {
+			l.Values.Add("q", fmt.Sprintf("%s/%s/%d", q.Topic, q.BrokerName, q.QueueId))
+		}
+		slices.Sort(l.Values["q"])
+		return l
+	})
+	if o.quiet {
+		go watch(stop, func() line.Line { return line.New(line.Count, "n", strconv.FormatInt(l.all.Load(), 10)) })
+	}
+	commands(func(line.Line) {})
+	close(stop)
+	return c.Shutdown()
+}
+
+// watch says something whenever it has changed.
+func watch(stop <-chan struct{}, look func() line.Line) {
+	last := ""
+	for tick := time.NewTicker(100 * time.Millisecond); ; {
+		select {
+		case <-stop:
+			tick.Stop()
+			return
+		case <-tick.C:
+			if l := look(); l.String() != last {
+				last = l.String()
+				say(l)
+			}
+		}
+	}
+}
+
+// listener handles messages and tells of each.
+type listener struct {
+	options
+	first, all atomic.Int64
+}
+
+func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+	time.Sleep(l.work)
+	verdict := "ok"
+	for _, m := range msgs { // one, as the batch size is the default
+		l.all.Add(1)
+		if m.ReconsumeTimes == 0 {
+			verdict = l.verdict(l.first.Add(1))
+		}
+		if !l.quiet {
+			say(received(m, verdict))
+		}
+	}
+	if verdict == "ok" {
+		return consumer.ConsumeSuccess, nil
+	}
+	if ordered, ok := primitive.GetOrderlyCtx(ctx); ok {
+		ordered.SuspendCurrentQueueTimeMillis = 100
+		return consumer.SuspendCurrentQueueAMoment, nil // after RetryLater it goes on as if the message had been handled
+	}
+	if c, ok := primitive.GetConcurrentlyCtx(ctx); ok {
+		c.DelayLevelWhenNextConsume = l.retryLevel
+		if verdict == "dead" {
+			c.DelayLevelWhenNextConsume = -1
+		}
+	}
+	return consumer.ConsumeRetryLater, nil
+}
+
+func (l *listener) verdict(n int64) string {
+	switch {
+	case l.deadEvery > 0 && n%l.deadEvery == 0:
+		return "dead"
+	case l.failEvery > 0 && n%l.failEvery == 0:
+		return "retry"
+	}
+	return "ok"
+}
+
+func received(m *primitive.MessageExt, verdict string) line.Line {
+	l := line.New(line.Got, "topic", m.Topic, "body", string(m.Body), "tag", m.GetTags(), "keys", m.GetKeys(), "sharding", m.GetShardingKey(),
+		"id", m.MsgId, "offsetid", m.OffsetMsgId, "broker", m.Queue.BrokerName, "queue", strconv.Itoa(m.Queue.QueueId),
+		"offset", strconv.FormatInt(m.QueueOffset, 10), "attempt", strconv.Itoa(int(m.ReconsumeTimes)+1), "verdict", verdict)
+	for name, value := range m.GetProperties() {
+		l.Values.Set("p."+name, value)
+	}
+	return l
+}
