@@ -115,7 +115,7 @@ func (l layout) linterRules() string {
 			}
 		}
 		for _, o := range l.outside {
-			if slices.ContainsFunc(o.importedBy, func(by string) bool { return slices.Contains(row, by) }) {
+			if slices.ContainsFunc(o.importedBy, func(by string) bool { return holds(row, by) }) {
 				allow = append(allow, importPattern(o.path))
 			}
 		}

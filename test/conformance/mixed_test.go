@@ -165,7 +165,6 @@ func joinPeer(t *testing.T, on place, tenant string, library peer.Library, got *
 func rest(t *testing.T, members map[string]member) {
 	t.Helper()
 	begin := time.Now()
-	state := ""
 	for limit := begin.Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		has, want := map[string][]int{}, map[string][]int{}
 		ids := map[string]string{}
@@ -177,7 +176,7 @@ func rest(t *testing.T, members map[string]member) {
 		for i, id := range order {
 			want[ids[id]] = share(mixedQueues, len(order), i)
 		}
-		state = fmt.Sprintf("ids %v: %v, want %v", ids, has, want)
+		state := fmt.Sprintf("ids %v: %v, want %v", ids, has, want)
 		if len(order) == len(members) && maps.EqualFunc(has, want, slices.Equal) {
 			t.Logf("after %v: %v", time.Since(begin).Round(time.Millisecond), has)
 			return

@@ -372,8 +372,8 @@ func agree(t *testing.T, boxes map[string]*inbox) {
 			for _, property := range local() {
 				delete(b.Properties, property)
 			}
-			if real, ok := b.Properties[protocol.PropertyRealTopic]; ok {
-				_, b.Properties[protocol.PropertyRealTopic] = tenant.Split(real) // rocketkit shows the logical name
+			if physical, ok := b.Properties[protocol.PropertyRealTopic]; ok {
+				_, b.Properties[protocol.PropertyRealTopic] = tenant.Split(physical) // rocketkit shows the logical name
 			}
 			if a.ID != b.ID || a.OffsetID != b.OffsetID || a.Queue != b.Queue || a.Offset != b.Offset || !maps.Equal(a.Properties, b.Properties) {
 				t.Errorf("%.30q: rocketkit got %s %s %d/%d %v, %s %s %s %d/%d %v", body, a.ID, a.OffsetID, a.Queue, a.Offset, a.Properties,

@@ -21,7 +21,6 @@ func consume(o options) error {
 		where = consumer.ConsumeFromFirstOffset
 	}
 	var clientID atomic.Value
-	clientID.Store("")
 	set := []consumer.Option{
 		consumer.WithNameServer(o.nameServers),
 		consumer.WithNamespace(o.namespace),
@@ -52,7 +51,8 @@ func consume(o options) error {
 	say(line.New(line.Ready))
 	stop := make(chan struct{})
 	go watch(stop, func() line.Line {
-		l := line.New(line.Queues, "client", clientID.Load().(string))
+		id, _ := clientID.Load().(string) // empty until it is known
+		l := line.New(line.Queues, "client", id)
 		for q := range c.GetConsumerRunningInfo(false).MQTable {
 			l.Values.Add("q", fmt.Sprintf("%s/%s/%d", q.Topic, q.BrokerName, q.QueueId))
 		}

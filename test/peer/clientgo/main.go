@@ -73,7 +73,7 @@ func fail(why string) {
 	os.Exit(1)
 }
 
-var out sync.Mutex
+var out sync.Mutex //nolint:gochecknoglobals // there is one standard output
 
 // say prints an event. One write, so that a kill never tears a line.
 func say(l line.Line) {
