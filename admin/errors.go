@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rocketkit/rocketkit"
@@ -78,6 +79,11 @@ func (t *tally) add(servers []server, outcomes []error) {
 			t.done = append(t.done, s.name)
 		}
 	}
+}
+
+// lack enters servers that haven't what is to be changed.
+func (t *tally) lack(servers []server, err error) {
+	t.add(servers, slices.Repeat([]error{err}, len(servers)))
 }
 
 // err gives the PartialError, nil when nothing failed.

@@ -95,16 +95,9 @@ func (a *Admin) UpdateGroup(ctx context.Context, c GroupConfig) error {
 		return fmt.Errorf("admin: %s: %w", op, ErrNoGroup)
 	}
 	if len(c.Brokers) > 0 {
-		for _, s := range missing {
-			t.add([]server{s}, []error{ErrNoGroup})
-		}
+		t.lack(missing, ErrNoGroup)
 	}
-	configs := map[string]protocol.GroupConfig{}
-	servers := make([]server, 0, len(have))
-	for _, h := range have {
-		configs[h.server.name] = c.apply(h.config)
-		servers = append(servers, h.server)
-	}
+	servers, configs := applied(have, c.apply)
 	a.tell(ctx, t, servers, func(ctx context.Context, s server) error {
 		return a.change(ctx, s, protocol.CreateGroup{Config: configs[s.name]}.Frame())
 	})

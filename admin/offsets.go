@@ -72,16 +72,8 @@ func (a *Admin) Offsets(ctx context.Context, group, topic string) ([]GroupOffset
 	if err != nil {
 		return nil, err
 	}
-	physical, err := a.readable(op, topic)
-	if err != nil {
-		return nil, err
-	}
-	t := &tally{op: op}
-	queues, err := a.topicQueues(ctx, t, topic, physical)
-	if err != nil {
-		return nil, err
-	}
-	answers, outcomes := onEach(ctx, queues, func(ctx context.Context, q queueOn) (GroupOffset, error) {
+	var result []GroupOffset
+	err = onQueues(ctx, a, op, topic, func(ctx context.Context, q queueOn, physical string) (GroupOffset, error) {
 		answer, err := a.ask(ctx, q.server, protocol.QueryOffset{
 			Group: physicalGroup, Topic: physical, QueueID: int32(q.Queue.ID), BrokerName: q.Queue.Broker,
 		}.Frame())
@@ -91,15 +83,8 @@ func (a *Admin) Offsets(ctx context.Context, group, topic string) ([]GroupOffset
 		o := GroupOffset{QueueRange: q.QueueRange}
 		o.Committed, o.HasCommitted, err = protocol.ParseQueryOffset(answer)
 		return o, err
-	})
-	var result []GroupOffset
-	for i, o := range answers {
-		t.add([]server{queues[i].asTarget()}, outcomes[i:i+1])
-		if outcomes[i] == nil {
-			result = append(result, o)
-		}
-	}
-	return result, t.err()
+	}, func(_ queueOn, o GroupOffset) { result = append(result, o) })
+	return result, err
 }
 
 // SearchOffsets returns, for every queue of a topic, the offset of the first message that was stored at or after at, and
@@ -107,16 +92,8 @@ func (a *Admin) Offsets(ctx context.Context, group, topic string) ([]GroupOffset
 // that wraps [rocketkit.ErrNoRoute].
 func (a *Admin) SearchOffsets(ctx context.Context, topic string, at time.Time) (map[rocketkit.Queue]int64, error) {
 	op := "search the offsets of topic " + shown(topic)
-	physical, err := a.readable(op, topic)
-	if err != nil {
-		return nil, err
-	}
-	t := &tally{op: op}
-	queues, err := a.topicQueues(ctx, t, topic, physical)
-	if err != nil {
-		return nil, err
-	}
-	offsets, outcomes := onEach(ctx, queues, func(ctx context.Context, q queueOn) (int64, error) {
+	result := map[rocketkit.Queue]int64{}
+	err := onQueues(ctx, a, op, topic, func(ctx context.Context, q queueOn, physical string) (int64, error) {
 		if q.Min >= q.Max || !q.Newest.IsZero() && q.Newest.Before(at.Truncate(time.Millisecond)) {
 			return q.Max, nil // what brokers say of a time after the newest message differs between versions
 		}
@@ -128,15 +105,8 @@ func (a *Admin) SearchOffsets(ctx context.Context, topic string, at time.Time) (
 		}
 		offset, err := protocol.ParseSearchOffset(answer)
 		return min(max(offset, q.Min), q.Max), err
-	})
-	result := map[rocketkit.Queue]int64{}
-	for i, q := range queues {
-		t.add([]server{q.asTarget()}, outcomes[i:i+1])
-		if outcomes[i] == nil {
-			result[q.Queue] = offsets[i]
-		}
-	}
-	return result, t.err()
+	}, func(q queueOn, offset int64) { result[q.Queue] = offset })
+	return result, err
 }
 
 // queueOn is a queue and the master that has it.
@@ -146,6 +116,29 @@ type queueOn struct {
 }
 
 func (q queueOn) asTarget() server { return server{q.Queue.String(), q.server.address} }
+
+// onQueues asks something of the master of each queue of a topic, and gives keep what it could read, in the queues' order.
+func onQueues[T any](ctx context.Context, a *Admin, op, topic string,
+	ask func(_ context.Context, _ queueOn, physical string) (T, error), keep func(queueOn, T),
+) error {
+	physical, err := a.readable(op, topic)
+	if err != nil {
+		return err
+	}
+	t := &tally{op: op}
+	queues, err := a.topicQueues(ctx, t, topic, physical)
+	if err != nil {
+		return err
+	}
+	answers, outcomes := onEach(ctx, queues, func(ctx context.Context, q queueOn) (T, error) { return ask(ctx, q, physical) })
+	for i, q := range queues {
+		t.add([]server{q.asTarget()}, outcomes[i:i+1])
+		if outcomes[i] == nil {
+			keep(q, answers[i])
+		}
+	}
+	return t.err()
+}
 
 // topicQueues reads every queue of a topic from the masters, by one request to each (GET_TOPIC_STATS_INFO 202). Those
 // that fail are entered in t.

@@ -139,16 +139,9 @@ func (a *Admin) UpdateTopic(ctx context.Context, c TopicConfig) error {
 		return fmt.Errorf("admin: %s: no broker has it: %w", op, rocketkit.ErrNoRoute)
 	}
 	if len(c.Brokers) > 0 {
-		for _, s := range missing {
-			t.add([]server{s}, []error{rocketkit.ErrNoRoute})
-		}
+		t.lack(missing, rocketkit.ErrNoRoute)
 	}
-	configs := map[string]protocol.TopicConfig{}
-	servers := make([]server, 0, len(have))
-	for _, h := range have {
-		configs[h.server.name] = c.apply(h.config)
-		servers = append(servers, h.server)
-	}
+	servers, configs := applied(have, c.apply)
 	a.tell(ctx, t, servers, func(ctx context.Context, s server) error {
 		return a.change(ctx, s, protocol.CreateTopic{Config: configs[s.name]}.Frame())
 	})

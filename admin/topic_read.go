@@ -123,6 +123,16 @@ type held[T any] struct {
 	config T
 }
 
+// applied gives the servers that have something, and by their names what each is to have instead.
+func applied[T any](have []held[T], change func(T) T) ([]server, map[string]T) {
+	servers, configs := make([]server, 0, len(have)), make(map[string]T, len(have))
+	for _, h := range have {
+		servers = append(servers, h.server)
+		configs[h.server.name] = change(h.config)
+	}
+	return servers, configs
+}
+
 // topicNow reads a topic's settings on each server. Those that can't tell are entered in t.
 func (a *Admin) topicNow(ctx context.Context, t *tally, servers []server, physical string) (have []held[protocol.TopicConfig], missing []server) {
 	configs, outcomes := onEach(ctx, servers, func(ctx context.Context, s server) (protocol.TopicConfig, error) {

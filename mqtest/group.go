@@ -1,8 +1,6 @@
 package mqtest
 
 import (
-	"maps"
-
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -55,10 +53,7 @@ func (b *broker) deleteGroup(c *call) *frame.Frame {
 		next(&b.groupVersion)
 	}
 	if c.req.Fields.Bool("cleanOffset") {
-		of := func(p place, _ int64) bool { return p.group == name }
-		maps.DeleteFunc(b.offsets, of)
-		maps.DeleteFunc(b.pulled, of)
-		maps.DeleteFunc(b.resets, of)
+		b.forgetPlaces(func(p place) bool { return p.group == name })
 	}
 	b.cluster.state.change()
 	return &frame.Frame{}

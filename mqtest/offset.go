@@ -1,6 +1,8 @@
 package mqtest
 
 import (
+	"maps"
+
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -113,4 +115,11 @@ func (b *broker) earliestTime(c *call) *frame.Frame {
 		return protocol.AnswerNumber("timestamp", -1)
 	}
 	return protocol.AnswerNumber("timestamp", q.records[0].msg.StoreMillis)
+}
+
+// forgetPlaces drops the groups' offsets of the places that which picks.
+func (b *broker) forgetPlaces(which func(place) bool) {
+	for _, offsets := range []map[place]int64{b.offsets, b.pulled, b.resets} {
+		maps.DeleteFunc(offsets, func(p place, _ int64) bool { return which(p) })
+	}
 }

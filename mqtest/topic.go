@@ -2,7 +2,6 @@ package mqtest
 
 import (
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
@@ -130,10 +129,7 @@ func (b *broker) deleteTopic(c *call) *frame.Frame {
 		delete(b.store.topics, name)
 		next(&b.topicVersion)
 	}
-	of := func(p place, _ int64) bool { return p.topic == name }
-	maps.DeleteFunc(b.offsets, of)
-	maps.DeleteFunc(b.pulled, of)
-	maps.DeleteFunc(b.resets, of)
+	b.forgetPlaces(func(p place) bool { return p.topic == name })
 	b.cluster.state.change()
 	return &frame.Frame{}
 }

@@ -12,14 +12,14 @@ import (
 func (c *Cluster) handle(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
 	key, known := addressee(req)
 	if !known {
-		return &frame.Frame{Code: protocol.CodeRequestNotSupported, Remark: "rocketkit doesn't serve " + protocol.RequestName(req.Code)}
+		return protocol.Refuse(protocol.CodeRequestNotSupported, "rocketkit doesn't serve "+protocol.RequestName(req.Code))
 	}
 	c.members.mu.Lock()
 	m, ok := c.members.all[key]
 	c.members.mu.Unlock()
 	if !ok || m.Handle == nil {
 		_, logical := tenant.Split(key.group)
-		return &frame.Frame{Code: protocol.CodeSystemError, Remark: "client " + c.cfg.ClientID + " has no member in group " + logical}
+		return protocol.Refuse(protocol.CodeSystemError, "client "+c.cfg.ClientID+" has no member in group "+logical)
 	}
 	return m.Handle(ctx, broker, req)
 }

@@ -41,6 +41,27 @@ func (e *Engine) work(b *broker) {
 	e.working.Go(func() { b.backs.run(e.background, e) })
 }
 
+// rounds does a round of work whenever some is wanted, until ctx ends. After one it waits ten times as long as that took,
+// so that much work costs no more than a tenth of the time, but no less than least and no more than most. While rounds fail
+// it waits maxBackoff at least.
+func rounds(ctx context.Context, wanted <-chan struct{}, least, most time.Duration, do func(failing bool) error) {
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wanted:
+		}
+		began, pause := time.Now(), least
+		if failing = do(failing) != nil; failing {
+			pause = maxBackoff
+		}
+		if sleep(ctx, min(max(pause, 10*time.Since(began)), most)) != nil {
+			return
+		}
+	}
+}
+
 const atOnce = 16 // requests of one round that are under way to a broker
 
 // round does what is to be done for each item, some at a time, and returns those that failed. Once the broker turns out
@@ -80,10 +101,4 @@ var errOutOfReach = errors.New("the broker is out of reach")
 func isRefusal(err error) bool {
 	var refused *protocol.Error
 	return errors.As(err, &refused)
-}
-
-// pace waits after a round of work: at least min, ten times as long as the round took, so that much work costs no more
-// than a tenth of the time, and at most max.
-func pace(ctx context.Context, began time.Time, least, most time.Duration) error {
-	return sleep(ctx, min(max(least, 10*time.Since(began)), most))
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -40,14 +39,7 @@ func (c *committer) take() []*queue {
 // run commits until ctx ends. The commits themselves don't end with ctx: one that is given up may reach the broker after
 // the next, and take the offset back.
 func (c *committer) run(ctx context.Context, e *Engine) {
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.wanted:
-		}
-		began := time.Now()
+	rounds(ctx, c.wanted, commitAfter, commitWithin, func(failing bool) error {
 		err := e.commit(context.WithoutCancel(ctx), c.take())
 		switch {
 		case err != nil && !failing:
@@ -55,14 +47,8 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 		case err == nil && failing:
 			e.log.Info("commits work again")
 		}
-		pause := commitAfter
-		if failing = err != nil; failing {
-			pause = maxBackoff
-		}
-		if pace(ctx, began, pause, commitWithin) != nil {
-			return
-		}
-	}
+		return err
+	})
 }
 
 // commit commits queues of one broker; those that fail are left for the next round.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -67,14 +66,7 @@ func (s *settler) count() int {
 // run tries again until ctx ends; what is left then is abandoned, to be delivered again to whoever owns its queue.
 func (s *settler) run(ctx context.Context, e *Engine) {
 	defer s.close(e)
-	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.wanted:
-		}
-		began := time.Now()
+	rounds(ctx, s.wanted, minBackoff, maxBackoff, func(failing bool) error {
 		trying := s.take()
 		failed, err := round(trying, func(u unsettled) error { return e.settleAgain(context.WithoutCancel(ctx), u) })
 		s.settled(len(trying)-len(failed), failed)
@@ -84,14 +76,8 @@ func (s *settler) run(ctx context.Context, e *Engine) {
 		case err == nil && failing:
 			e.log.Info("failed messages are taken back again")
 		}
-		pause := minBackoff
-		if failing = err != nil; failing {
-			pause = maxBackoff
-		}
-		if pace(ctx, began, pause, maxBackoff) != nil {
-			return
-		}
-	}
+		return err
+	})
 }
 
 func (s *settler) close(e *Engine) {

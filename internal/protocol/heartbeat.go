@@ -111,13 +111,3 @@ func ParseConsumerList(f *frame.Frame) ([]string, error) {
 	err := decodeAnswer(ReqConsumerList, f, &body)
 	return body.IDs, err
 }
-
-// ParseConsumersChanged reads request 40 (NOTIFY_CONSUMER_IDS_CHANGED), by which a broker tells a member that the
-// group's members have changed. It is one-way.
-func ParseConsumersChanged(f *frame.Frame) (group string, err error) {
-	group, ok := f.Fields.Get("consumerGroup")
-	if !ok {
-		return "", badAnswer(ReqConsumersChanged, errNoGroup)
-	}
-	return group, nil
-}

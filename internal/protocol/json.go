@@ -100,18 +100,7 @@ func (s *standardizer) value(depth int, inKey bool) error {
 }
 
 func (s *standardizer) object(depth int, inKey bool) error {
-	s.take()
-	for first := true; ; first = false {
-		switch c := s.peek(); {
-		case c == '}':
-			s.take()
-			return nil
-		case first:
-		case c == ',':
-			s.take()
-		default:
-			return s.unexpected("a comma or }")
-		}
+	return s.items('}', func() error {
 		if err := s.key(depth, inKey); err != nil {
 			return err
 		}
@@ -119,7 +108,29 @@ func (s *standardizer) object(depth int, inKey bool) error {
 			return s.unexpected("a colon")
 		}
 		s.take()
-		if err := s.value(depth+1, inKey); err != nil {
+		return s.value(depth+1, inKey)
+	})
+}
+
+func (s *standardizer) array(depth int, inKey bool) error {
+	return s.items(']', func() error { return s.value(depth+1, inKey) })
+}
+
+// items copies a bracket, what stands behind it with commas between, and the bracket that ends it.
+func (s *standardizer) items(end byte, item func() error) error {
+	s.take()
+	for first := true; ; first = false {
+		switch c := s.peek(); {
+		case c == end:
+			s.take()
+			return nil
+		case first:
+		case c == ',':
+			s.take()
+		default:
+			return s.unexpected("a comma or " + string(end))
+		}
+		if err := item(); err != nil {
 			return err
 		}
 	}
@@ -154,25 +165,6 @@ func (s *standardizer) key(depth int, inKey bool) error {
 	}
 	s.out = append(s.out, '"')
 	return nil
-}
-
-func (s *standardizer) array(depth int, inKey bool) error {
-	s.take()
-	for first := true; ; first = false {
-		switch c := s.peek(); {
-		case c == ']':
-			s.take()
-			return nil
-		case first:
-		case c == ',':
-			s.take()
-		default:
-			return s.unexpected("a comma or ]")
-		}
-		if err := s.value(depth+1, inKey); err != nil {
-			return err
-		}
-	}
 }
 
 func (s *standardizer) text() error {

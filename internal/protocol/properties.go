@@ -2,9 +2,7 @@ package protocol
 
 import (
 	"bytes"
-	"fmt"
 	"iter"
-	"strings"
 )
 
 // Names of the properties that RocketMQ gives a meaning, its class MessageConst.
@@ -111,26 +109,10 @@ func (p Properties) next() (name, value []byte, pair bool, rest Properties) {
 }
 
 // AppendProperty appends a property to a block of them and returns the extended slice. It checks nothing:
-// what users give goes through ValidProperty first.
+// an empty name or value, or one with a byte 1 or 2, isn't read back, so what users give is checked before.
 func AppendProperty(dst []byte, name, value string) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, valueSeparator)
 	dst = append(dst, value...)
 	return append(dst, propertySeparator)
-}
-
-// ValidProperty returns an error for what can't be stored and read back: an empty name or value (Java drops both),
-// or one with a byte 1 or 2, which separate properties.
-func ValidProperty(name, value string) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("property with value %q has no name", value)
-	case value == "":
-		return fmt.Errorf("property %q is empty: RocketMQ's clients would not see it, leave it out", name)
-	case strings.ContainsAny(name, "\x01\x02"):
-		return fmt.Errorf("property name %q has a byte 1 or 2, which separate properties", name)
-	case strings.ContainsAny(value, "\x01\x02"):
-		return fmt.Errorf("property %q: value %q has a byte 1 or 2, which separate properties", name, value)
-	}
-	return nil
 }

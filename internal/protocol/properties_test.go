@@ -52,13 +52,13 @@ func TestPropertiesAll(t *testing.T) {
 	}
 }
 
-func TestValidPropertiesSurviveARoundTrip(t *testing.T) {
+func TestPropertiesSurviveARoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := map[string]string{}
 		var p Properties
 		for name, value := range rapid.MapOf(rapid.String(), rapid.String()).Draw(t, "properties") {
-			if ValidProperty(name, value) == nil {
+			if storable(name, value) {
 				want[name] = value
 				p = AppendProperty(p, name, value)
 			}
@@ -74,11 +74,7 @@ func TestValidPropertiesSurviveARoundTrip(t *testing.T) {
 	})
 }
 
-func TestInvalidPropertiesAreNamed(t *testing.T) {
-	t.Parallel()
-	for _, bad := range [][2]string{{"", "v"}, {"n", ""}, {"n\x01", "v"}, {"n\x02", "v"}, {"n", "v\x01"}, {"n", "\x02v"}} {
-		if ValidProperty(bad[0], bad[1]) == nil {
-			t.Errorf("%q=%q was taken", bad[0], bad[1])
-		}
-	}
+// storable tells whether a property can be read back: Java drops what has no name or no value, and bytes 1 and 2 separate.
+func storable(name, value string) bool {
+	return name != "" && value != "" && !strings.ContainsAny(name+value, "\x01\x02")
 }

@@ -169,9 +169,6 @@ func TestParseKV(t *testing.T) {
 
 func TestWhatBrokersAskMembers(t *testing.T) {
 	t.Parallel()
-	if g, err := ParseConsumersChanged(&frame.Frame{Fields: fieldsOf("consumerGroup", "g")}); g != "g" || err != nil {
-		t.Errorf("%q, %v", g, err)
-	}
 	if q, err := ParseGetRunningInfo(GetRunningInfo{Group: "g", ClientID: "c", Stack: true}.Frame()); err != nil || q != (GetRunningInfo{"g", "c", true}) {
 		t.Errorf("%+v, %v", q, err)
 	}
@@ -196,7 +193,6 @@ func TestWhatBrokersAskMembers(t *testing.T) {
 
 	empty := &frame.Frame{}
 	for name, err := range map[string]error{
-		"40":  second(ParseConsumersChanged(empty)),
 		"307": second(ParseGetRunningInfo(empty)),
 		"221": second(ParseGetConsumerStatus(empty)),
 		"309": second(ParseConsumeDirectly(empty)),

@@ -142,24 +142,18 @@ func (n *Node) Kill() error {
 
 // Pause freezes the node with SIGSTOP: its connections stay and nothing answers,
 // as when a machine hangs.
-func (n *Node) Pause() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err := n.send(signalPause); err != nil {
-		return err
-	}
-	n.paused.Store(true)
-	return nil
-}
+func (n *Node) Pause() error { return n.freeze(signalPause, true) }
 
 // Resume lets a paused node go on.
-func (n *Node) Resume() error {
+func (n *Node) Resume() error { return n.freeze(signalResume, false) }
+
+func (n *Node) freeze(signal syscall.Signal, paused bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.send(signalResume); err != nil {
+	if err := n.send(signal); err != nil {
 		return err
 	}
-	n.paused.Store(false)
+	n.paused.Store(paused)
 	return nil
 }
 
