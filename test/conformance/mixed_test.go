@@ -14,6 +14,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/test/peer"
 )
@@ -30,8 +31,10 @@ type member struct {
 
 // A group of one rocketkit, one client-go and one Java member consumes every message while members of each kind come and
 // go; whenever it rests, they share the queues as the average allocation has it, and nobody gets anything twice.
-func TestMixedGroup(t *testing.T) {
-	on := targets()["real"](t)
+func TestMixedGroup(t *testing.T) { onEach(t, testMixedGroup) }
+
+func testMixedGroup(t *testing.T, on target) {
+	testcluster.Require(t) // for the Java client
 	tenant := tenantOf(t, "")
 	client := on.open(t, tenant)
 	topic(t, client, "orders") // 8 queues
