@@ -119,7 +119,7 @@ func TestNodeKeepsItsStoreOverStopAndKill(t *testing.T) {
 		name string
 		call func() error
 	}{
-		{"stop", func() error { return broker.Stop(within(t, 30*time.Second)) }},
+		{"stop", func() error { return broker.Stop(within(t, 2*time.Minute)) }},
 		{"kill", broker.Kill},
 	} {
 		t.Run(end.name, func(t *testing.T) {

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,15 +31,18 @@ type target struct {
 // onEach tries one behavior on every target: a difference between them is a failing test.
 func onEach(t *testing.T, try func(t *testing.T, on target)) {
 	t.Parallel()
-	targets := map[string]func(t *testing.T) []string{
-		"mqtest": func(t *testing.T) []string { return mqtest.New(t, mqtest.Config{TCP: true}).Addresses() },
-		"real":   func(t *testing.T) []string { return rocketmq.Cluster(t).NameServers() },
+	for name, on := range targets() {
+		t.Run(name, func(t *testing.T) { try(t, on(t)) })
 	}
-	for _, name := range slices.Sorted(maps.Keys(targets)) {
-		t.Run(name, func(t *testing.T) {
-			servers := targets[name](t)
-			try(t, target{name, servers})
-		})
+}
+
+// targets are mqtest, over TCP, so that clients in all languages can reach it, and the real RocketMQ where it may run.
+func targets() map[string]func(t *testing.T) target {
+	return map[string]func(t *testing.T) target{
+		"mqtest": func(t *testing.T) target {
+			return target{"mqtest", mqtest.New(t, mqtest.Config{TCP: true}).Addresses()}
+		},
+		"real": func(t *testing.T) target { return target{"real", rocketmq.Cluster(t).NameServers()} },
 	}
 }
 

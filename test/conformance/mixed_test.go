@@ -14,6 +14,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/test/peer"
 )
@@ -30,8 +31,10 @@ type member struct {
 
 // A group of one rocketkit, one client-go and one Java member consumes every message while members of each kind come and
 // go; whenever it rests, they share the queues as the average allocation has it, and nobody gets anything twice.
-func TestMixedGroup(t *testing.T) {
-	on := places()["real"](t)
+func TestMixedGroup(t *testing.T) { onEach(t, testMixedGroup) }
+
+func testMixedGroup(t *testing.T, on target) {
+	testcluster.Require(t) // for the Java client
 	tenant := tenantOf(t, "")
 	client := on.open(t, tenant)
 	topic(t, client, "orders") // 8 queues
@@ -117,7 +120,7 @@ func traffic(t *testing.T, p *producer.Producer) (stop func() int) {
 }
 
 // joinOurs adds a rocketkit member with a client of its own. Each 50th first attempt fails.
-func joinOurs(t *testing.T, on place, tenant string, got *tally) member {
+func joinOurs(t *testing.T, on target, tenant string, got *tally) member {
 	t.Helper()
 	client := on.open(t, tenant)
 	var calls atomic.Int64
@@ -142,11 +145,11 @@ func joinOurs(t *testing.T, on place, tenant string, got *tally) member {
 }
 
 // joinPeer adds one of Apache's, which knows physical names alone.
-func joinPeer(t *testing.T, on place, tenant string, library peer.Library, got *tally) member {
+func joinPeer(t *testing.T, on target, tenant string, library peer.Library, got *tally) member {
 	t.Helper()
 	physical := tenant + "%orders"
 	c := library.Consume(t, peer.ConsumerConfig{
-		NameServers: on.nameServers, Group: tenant + "%billing", Topic: physical, Earliest: true, Work: 2 * time.Millisecond, FailEvery: 50,
+		NameServers: on.servers, Group: tenant + "%billing", Topic: physical, Earliest: true, Work: 2 * time.Millisecond, FailEvery: 50,
 		On: func(r peer.Received) {
 			if r.Verdict == peer.OK {
 				got.add(string(r.Body))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -16,47 +15,10 @@ import (
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
-	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/tenant"
 	"github.com/rocketkit/rocketkit/test/peer"
 )
-
-// place is a cluster that clients in all languages can reach.
-type place struct {
-	name        string
-	nameServers []string
-}
-
-// places are mqtest, over TCP, and the real RocketMQ where it may run.
-func places() map[string]func(t *testing.T) place {
-	return map[string]func(t *testing.T) place{
-		"mqtest": func(t *testing.T) place {
-			return place{"mqtest", mqtest.New(t, mqtest.Config{TCP: true}).Addresses()}
-		},
-		"real": func(t *testing.T) place { return place{"real", rocketmq.Cluster(t).NameServers()} },
-	}
-}
-
-// onPlaces runs a test on each place.
-func onPlaces(t *testing.T, test func(t *testing.T, on place)) {
-	for name, on := range places() {
-		t.Run(name, func(t *testing.T) { test(t, on(t)) })
-	}
-}
-
-func (on place) open(t *testing.T, tenant string) *rocketkit.Client {
-	t.Helper()
-	client, err := rocketkit.Open(rocketkit.Config{
-		NameServers: on.nameServers, Tenant: tenant,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close(context.Background()) })
-	return client
-}
 
 // libraries are Apache's that may run: without leave to run a real RocketMQ, Java needn't be there.
 func libraries() []peer.Library {
@@ -75,7 +37,7 @@ type sender struct {
 
 // senders are one of each library. The Java client works with a namespace, client-go, whose namespaces are half done, with
 // physical names.
-func senders(t *testing.T, on place, tenant string, client *rocketkit.Client) []sender {
+func senders(t *testing.T, on target, tenant string, client *rocketkit.Client) []sender {
 	t.Helper()
 	p, err := producer.New(client, producer.Config{Group: "sender"})
 	if err != nil {
@@ -117,12 +79,12 @@ func senders(t *testing.T, on place, tenant string, client *rocketkit.Client) []
 	return all
 }
 
-func produceFor(t *testing.T, library peer.Library, on place, tenant string) (p *peer.Producer, topicPrefix string) {
+func produceFor(t *testing.T, library peer.Library, on target, tenant string) (p *peer.Producer, topicPrefix string) {
 	t.Helper()
 	if library == peer.Java {
-		return library.Produce(t, peer.ProducerConfig{NameServers: on.nameServers, Namespace: tenant, Group: "sender"}), ""
+		return library.Produce(t, peer.ProducerConfig{NameServers: on.servers, Namespace: tenant, Group: "sender"}), ""
 	}
-	return library.Produce(t, peer.ProducerConfig{NameServers: on.nameServers, Group: tenant + "%sender"}), tenant + "%"
+	return library.Produce(t, peer.ProducerConfig{NameServers: on.servers, Group: tenant + "%sender"}), tenant + "%"
 }
 
 func ours(m peer.Message) producer.Message {
@@ -182,9 +144,9 @@ func receivedBy(m *rocketkit.Message) peer.Received {
 }
 
 // consumeFor starts a push consumer of a tenant's topic, with the names that suit the library.
-func consumeFor(t *testing.T, library peer.Library, on place, tenant string, cfg peer.ConsumerConfig) *peer.Consumer {
+func consumeFor(t *testing.T, library peer.Library, on target, tenant string, cfg peer.ConsumerConfig) *peer.Consumer {
 	t.Helper()
-	cfg.NameServers = on.nameServers
+	cfg.NameServers = on.servers
 	if library == peer.Java {
 		cfg.Namespace = tenant
 	} else {
@@ -221,8 +183,8 @@ func local() []string { return []string{"MIN_OFFSET", "MAX_OFFSET", "CONSUME_STA
 // Messages of each library reach consumers of each with all they carry: alone, large, delayed and in batches.
 func TestMessagesCrossBetweenLibraries(t *testing.T) {
 	var mu sync.Mutex
-	names := map[string]map[string]string{} // of properties, by message and place
-	onPlaces(t, func(t *testing.T, on place) {
+	names := map[string]map[string]string{} // of properties, by message and target
+	onEach(t, func(t *testing.T, on target) {
 		tenant := tenantOf(t, "")
 		client := on.open(t, tenant)
 		topic(t, client, "orders")
@@ -385,14 +347,14 @@ func agree(t *testing.T, boxes map[string]*inbox) {
 
 // A push consumer of Apache's filters, retries, dead-letters, and goes on where it stopped.
 func TestPushConsumersOfOthers(t *testing.T) {
-	onPlaces(t, func(t *testing.T, on place) {
+	onEach(t, func(t *testing.T, on target) {
 		for _, library := range libraries() {
 			t.Run(library.String(), func(t *testing.T) { testPushConsumer(t, on, library) })
 		}
 	})
 }
 
-func testPushConsumer(t *testing.T, on place, library peer.Library) {
+func testPushConsumer(t *testing.T, on target, library peer.Library) {
 	tenant := tenantOf(t, "")
 	client := on.open(t, tenant)
 	topic(t, client, "orders")

@@ -28,6 +28,10 @@ type ConsumerConfig struct {
 	// once (not when Orderly). They count the messages that this process gets for the first time. 0 means none.
 	FailEvery, DeadEvery int
 
+	// Timeout is how long requests may take, as far as the library can be told: client-go only of sends. 0 means the
+	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
+	Timeout time.Duration
+
 	RetryLevel  int // delay level of failed messages; 0 means 1, which is 1 s; negative leaves it to the broker
 	MaxAttempts int // 0 means the library's: 17, or no end when Orderly
 
@@ -80,6 +84,7 @@ func (cfg ConsumerConfig) flags() []string {
 		flag("topic", cfg.Topic), flag("tags", tags), flag("earliest", cfg.Earliest), flag("orderly", cfg.Orderly),
 		flag("workers", workers), flag("work", fmt.Sprintf("%dms", cfg.Work.Milliseconds())), flag("fail-every", cfg.FailEvery),
 		flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
+		flag("timeout-ms", cfg.Timeout.Milliseconds()),
 	}
 }
 

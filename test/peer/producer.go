@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit/test/peer/line"
 )
@@ -19,6 +20,10 @@ type ProducerConfig struct {
 	Workers     int      // threads of a Flood; 0 means 20
 	Quiet       bool     // has floods counted rather than told message by message
 	JVM         []string // flags; nil means a small heap and a quick start
+
+	// Timeout is how long requests may take, as far as the library can be told: client-go only of sends. 0 means the
+	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
+	Timeout time.Duration
 
 	// On is called with each message of a flood that was stored, one after the other; not when Quiet. It mustn't call the
 	// Producer. May be nil.
@@ -45,7 +50,8 @@ func (l Library) StartProducer(ctx context.Context, cfg ProducerConfig, log io.W
 		workers = 20
 	}
 	command = append(command, "produce", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace),
-		flag("group", cfg.Group), flag("workers", workers), flag("quiet", cfg.Quiet))
+		flag("group", cfg.Group), flag("workers", workers), flag("quiet", cfg.Quiet),
+		flag("timeout-ms", cfg.Timeout.Milliseconds()))
 	p := &Producer{process: process{name: l.String() + " producer"}, answers: map[string]line.Line{}}
 	if err := p.start(ctx, command, log, func(e line.Line) { p.on(e, cfg.On) }); err != nil {
 		return nil, err

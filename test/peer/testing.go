@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 // patience bounds a start, downloads and compilers included, and is no promise.
 const patience = 3 * time.Minute
 
+const testTimeout = 20 * time.Second
+
 // Consume starts a push consumer that is killed with the test at the latest. The Java client's skips the test unless
 // testcluster.Require lets it run, and fails it where Java or Maven is missing. What the library logs is the test's output.
 func (l Library) Consume(t testing.TB, cfg ConsumerConfig) *Consumer {
@@ -18,6 +21,7 @@ func (l Library) Consume(t testing.TB, cfg ConsumerConfig) *Consumer {
 	l.require(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	cfg.Timeout = cmp.Or(cfg.Timeout, testTimeout)
 	c, err := l.StartConsumer(ctx, cfg, t.Output())
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +36,7 @@ func (l Library) Produce(t testing.TB, cfg ProducerConfig) *Producer {
 	l.require(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	cfg.Timeout = cmp.Or(cfg.Timeout, testTimeout)
 	p, err := l.StartProducer(ctx, cfg, t.Output())
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ type options struct {
 	nameServers []string
 	namespace   string
 	group       string
+	timeout     time.Duration // of a send; the library can't be told of others
 	quiet       bool
 
 	topic       string
@@ -41,6 +42,7 @@ func main() {
 	nameServers := flag.String("namesrv", "", "name servers, host:port, joined by ;")
 	flag.StringVar(&o.namespace, "namespace", "", "the library's namespace; none: names are physical")
 	flag.StringVar(&o.group, "group", "", "group")
+	millis := flag.Int("timeout-ms", 0, "how long requests may take; 0: the library's own")
 	flag.BoolVar(&o.quiet, "quiet", false, "count messages rather than print them")
 	flag.StringVar(&o.topic, "topic", "", "consume: topic")
 	flag.StringVar(&o.tags, "tags", "*", "consume: tags, joined by ||")
@@ -56,6 +58,7 @@ func main() {
 		fail("what to do: produce or consume")
 	}
 	_ = flag.CommandLine.Parse(os.Args[2:]) // it exits
+	o.timeout = time.Duration(*millis) * time.Millisecond
 	o.nameServers = strings.Split(*nameServers, ";")
 	rlog.SetLogLevel("error")
 	run := map[string]func(options) error{"produce": produce, "consume": consume}[os.Args[1]]

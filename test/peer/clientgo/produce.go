@@ -17,13 +17,17 @@ import (
 
 // produce sends what it is told to.
 func produce(o options) error {
-	p, err := producer.NewDefaultProducer(
+	set := []producer.Option{
 		producer.WithNameServer(o.nameServers),
 		producer.WithNamespace(o.namespace),
 		producer.WithGroupName(o.group),
 		producer.WithQueueSelector(producer.NewHashQueueSelector()), // at random without a sharding key
 		producer.WithRetry(2),
-	)
+	}
+	if o.timeout > 0 {
+		set = append(set, producer.WithSendMsgTimeout(o.timeout))
+	}
+	p, err := producer.NewDefaultProducer(set...)
 	if err != nil {
 		return err
 	}

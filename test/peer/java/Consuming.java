@@ -36,12 +36,8 @@ final class Consuming {
         quiet = peer.has("quiet");
     }
 
-    @SuppressWarnings("deprecation") // setNamespace: what migrating services use
     void run() throws Exception {
-        consumer.setNamesrvAddr(peer.text("namesrv", ""));
-        if (!peer.text("namespace", "").isEmpty()) {
-            consumer.setNamespace(peer.text("namespace", ""));
-        }
+        peer.configure(consumer);
         consumer.setConsumeFromWhere(
             peer.has("earliest") ? ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET : ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET);
         consumer.setConsumeThreadMax(peer.number("workers", 20));

@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 
+import org.apache.rocketmq.client.ClientConfig;
+
 /**
  * Apache's Java client as a peer: a producer or a consumer that is driven over standard input and tells what happens on
  * standard output. The words are those of package line, the flags those of clientgo.
@@ -60,6 +62,18 @@ public final class Peer {
 
     boolean has(String flag) {
         return Boolean.parseBoolean(flags.get(flag));
+    }
+
+    /** Sets what producers and consumers have in common. */
+    @SuppressWarnings("deprecation") // setNamespace: what migrating services use
+    void configure(ClientConfig client) {
+        client.setNamesrvAddr(text("namesrv", ""));
+        if (!text("namespace", "").isEmpty()) {
+            client.setNamespace(text("namespace", ""));
+        }
+        if (number("timeout-ms", 0) > 0) {
+            client.setMqClientApiTimeout(number("timeout-ms", 0));
+        }
     }
 
     /** Prints an event. One write, so that a kill never tears a line. */

@@ -24,11 +24,10 @@ final class Producing {
         quiet = peer.has("quiet");
     }
 
-    @SuppressWarnings("deprecation") // setNamespace: what migrating services use
     void run() throws Exception {
-        producer.setNamesrvAddr(peer.text("namesrv", ""));
-        if (!peer.text("namespace", "").isEmpty()) {
-            producer.setNamespace(peer.text("namespace", ""));
+        peer.configure(producer);
+        if (peer.number("timeout-ms", 0) > 0) {
+            producer.setSendMsgTimeout(peer.number("timeout-ms", 0));
         }
         producer.start();
         Peer.say(new Line("ready").with("client", producer.buildMQClientId()));
