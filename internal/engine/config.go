@@ -42,22 +42,26 @@ const (
 
 // What bounds the memory of a consumer.
 const (
-	minCached      = 1024                  // messages a topic may hold
-	cachedPerWork  = 4                     // or as many for each of its workers, if that is more
-	topicBytes     = 64 << 20              // bytes a topic may hold
-	consumerBytes  = 256 << 20             // bytes all topics of a consumer may hold
-	maxSpan        = 1 << 16               // messages between a queue's oldest unfinished and its newest
-	maxInflated    = 64 << 20              // a compressed body may grow to this
-	pullBatch      = 32                    // a broker gives no more from memory (maxTransferCountOnMessageInMemory)
-	holdPull       = 15 * time.Second      // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
-	pullTimeout    = 30 * time.Second      // the Java client's consumerTimeoutMillisWhenSuspend
-	commitAfter    = 10 * time.Millisecond // between two rounds of commits: what a kill -9 replays finished within it
-	commitWithin   = 5 * time.Second       // however long it took: Java's persistConsumerOffsetInterval
-	announceWithin = 30 * time.Second      // how long brokers may take to announce the retry topic they make at the first heartbeat
-	rebalanceEvery = 20 * time.Second      // the Java client's rocketmq.client.rebalance.waitInterval
-	releaseWithin  = 5 * time.Second       // how long a lost queue's handlers may delay its last commit
-	leaveWithin    = 5 * time.Second       // the last commits and the unregistering, after the drain
-	afterCancel    = 2 * time.Second       // how long canceled handlers are waited for
-	minBackoff     = 100 * time.Millisecond
+	minCached     = 1024      // messages a topic may hold
+	cachedPerWork = 4         // or as many for each of its workers, if that is more
+	topicBytes    = 64 << 20  // bytes a topic may hold
+	consumerBytes = 256 << 20 // bytes all topics of a consumer may hold
+	maxSpan       = 1 << 16   // messages between a queue's oldest unfinished and its newest
+	maxInflated   = 64 << 20  // a compressed body may grow to this
+	pullBatch     = 32        // a broker gives no more from memory (maxTransferCountOnMessageInMemory)
+)
+
+// What takes how long.
+const (
+	holdPull       = 15 * time.Second       // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
+	pullTimeout    = 30 * time.Second       // the Java client's consumerTimeoutMillisWhenSuspend
+	commitAfter    = 10 * time.Millisecond  // at least, between a broker's rounds of commits: a kill -9 repeats what finished within it
+	commitWithin   = 5 * time.Second        // at most, however long a round took: Java's persistConsumerOffsetInterval
+	announceWithin = 30 * time.Second       // how long brokers may take to announce the retry topic they make at the first heartbeat
+	rebalanceEvery = 20 * time.Second       // the Java client's rocketmq.client.rebalance.waitInterval
+	releaseWithin  = 5 * time.Second        // how long a lost queue's handlers may delay its last commit
+	leaveWithin    = 5 * time.Second        // the last commits and the unregistering, after the drain
+	afterCancel    = 2 * time.Second        // how long canceled handlers are waited for
+	minBackoff     = 100 * time.Millisecond // after the first failure of what is tried again, doubling to maxBackoff
 	maxBackoff     = time.Second
 )

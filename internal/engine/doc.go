@@ -2,7 +2,9 @@
 // the members as RocketMQ's own clients do, pulls, hands messages to the worker pool of their topic, settles what the
 // handlers say, and commits.
 //
-// What a message meets, in order, is a file each: rebalance.go (which queues are ours), queue.go (the pull loop and its
-// budget), process.go (handler and verdict), settle.go (retry and dead letter), window.go (the offset that may be
-// committed) and commit.go. The state of one topic is in topic.go.
+// What a message meets, in order, is a file each: start.go (where a new group begins), rebalance.go with members.go and
+// assign.go (which queues are ours), queue.go (the pull loop), budget.go (what may be held), process.go and deadline.go
+// (the handler and its context), settle.go and anew.go (retry and dead letter), window.go (the offset that may be
+// committed) and commit.go. The state of one topic is in topic.go, and in broker.go what each broker is to be told: each
+// has a committer and a settler of its own. serve.go answers what brokers ask, drain.go is the end.
 package engine

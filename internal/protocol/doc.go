@@ -9,6 +9,9 @@
 // What comes from a peer is never trusted: lengths are checked against the bytes at hand before anything is
 // allocated, and malformed input is an error wrapping [ErrMalformed].
 //
+// What brokers that stand in for RocketMQ (package mqtest) read and write is in served.go and answers.go. Such brokers
+// serve more than rocketkit's clients send or answer so far; what only they and their tests need says so.
+//
 // Nothing here is shared or locked. Requests and answers are plain values; the one type made for concurrent
 // use is [IDs].
 package protocol

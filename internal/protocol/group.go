@@ -126,7 +126,7 @@ func (r DeleteGroup) Frame() *frame.Frame {
 }
 
 // GroupsOfTopic is request 300 (QUERY_TOPIC_CONSUME_BY_WHO) to one broker: the groups that consume a topic or have
-// offsets in it. Answered by [ParseGroupsOfTopic].
+// offsets in it. Answered by [ParseGroupsOfTopic]. It is sent by tools, and here by tests.
 type GroupsOfTopic struct{ Topic string }
 
 // Frame gives the request in the fields of QueryTopicConsumeByWhoRequestHeader.

@@ -61,7 +61,8 @@ func ParseListKV(f *frame.Frame) (map[string]string, error) {
 	return parseKVTable(ReqListKV, f)
 }
 
-// BrokerRuntimeInfo is request 28 (GET_BROKER_RUNTIME_INFO). Answered by [ParseBrokerRuntimeInfo].
+// BrokerRuntimeInfo is request 28 (GET_BROKER_RUNTIME_INFO). Answered by [ParseBrokerRuntimeInfo]. It is sent by tools,
+// and here by tests.
 type BrokerRuntimeInfo struct{}
 
 // Frame gives the request.

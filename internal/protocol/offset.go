@@ -103,7 +103,8 @@ func ParseSearchOffset(f *frame.Frame) (int64, error) {
 	return numberAnswer(ReqSearchOffset, f, "offset")
 }
 
-// EarliestStoreTime is request 32: when a queue's oldest message was stored. Answered by [ParseEarliestStoreTime].
+// EarliestStoreTime is request 32: when a queue's oldest message was stored. Answered by [ParseEarliestStoreTime]. It is
+// sent by tools, and here by tests.
 type EarliestStoreTime struct {
 	Topic      string
 	QueueID    int32

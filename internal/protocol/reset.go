@@ -9,7 +9,7 @@ import (
 
 // ResetOffset is request 222 (INVOKE_BROKER_TO_RESET_OFFSET) to one broker: all queues of a topic, or one, go to the
 // offset stored at a time. Before 5.2 the broker only passes it on to members that are connected.
-// Answered by [ParseResetOffset].
+// Answered by [ParseResetOffset]. It is sent by tools, and here by tests.
 type ResetOffset struct {
 	Group, Topic string
 	Time         int64 // ms since 1970; -1 means the end of the queue
@@ -101,7 +101,7 @@ func decodeOffsets(request int32, b []byte) (map[Queue]int64, error) {
 }
 
 // GetConsumerStatus is request 221 (GET_CONSUMER_STATUS_FROM_CLIENT), by which a broker asks a member for its offsets in
-// a topic. Answer it with AnswerConsumerStatus.
+// a topic. Answer it with AnswerConsumerStatus. rocketkit's members refuse it so far.
 type GetConsumerStatus struct{ Group, Topic string }
 
 // ParseGetConsumerStatus reads the request.

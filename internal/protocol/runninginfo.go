@@ -21,7 +21,8 @@ const (
 )
 
 // GetRunningInfo is request 307 (GET_CONSUMER_RUNNING_INFO): a tool asks a broker, which asks the member.
-// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer].
+// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer]. It is sent by tools, and here by
+// tests.
 type GetRunningInfo struct {
 	Group    string
 	ClientID string

@@ -2,6 +2,8 @@ package protocol
 
 import "github.com/rocketkit/rocketkit/internal/frame"
 
+// rocketkit's producers have no transactions yet: mqtest and its tests need this file.
+
 // EndTransaction is request 37 (END_TRANSACTION), sent one-way: the outcome of a prepared message.
 type EndTransaction struct {
 	ProducerGroup   string
