@@ -21,10 +21,10 @@ test: need-java ## vet, then every test with the race detector, on a real Rocket
 
 .PHONY: test-versions
 test-versions: need-java ## the conformance suite on RocketMQ 5.3.3 and 4.9.7
-	for version in 5.3.3 4.9.7; do \
+	@failed=0; for version in 5.3.3 4.9.7; do \
 		echo "RocketMQ $$version"; \
-		ROCKETKIT_REAL=1 ROCKETKIT_ROCKETMQ_VERSION=$$version $(TESTS) -race -count=1 -run '/real' ./test/conformance | $(SUMMARY); \
-	done
+		ROCKETKIT_REAL=1 ROCKETKIT_ROCKETMQ_VERSION=$$version $(TESTS) -race -count=1 -run '/real' ./test/conformance | $(SUMMARY) || failed=1; \
+	done; exit $$failed
 
 .PHONY: test-short
 test-short: ## what needs no Java: go test ./..., and what it skipped

@@ -209,7 +209,9 @@ func TestMessagesCrossBetweenLibraries(t *testing.T) {
 				if len(got) != 1 {
 					t.Errorf("%s got %.20q %d times", name, body, len(got))
 				}
-				sent[body].check(t, name, got[0])
+				p := sent[body]
+				p.batchID = p.batched && p.by == peer.Java.String() && on.before("5.5")
+				p.check(t, name, got[0])
 			}
 		}
 		agree(t, boxes)
@@ -235,6 +237,9 @@ type parcel struct {
 	told peer.Sent
 	by   string
 	noID bool // the library tells no ids
+
+	batched bool // in one request with others
+	batchID bool // the broker gives each message of a batch the batch's id over its own
 }
 
 // sendAllKinds sends one message of each kind and a batch. The bodies are like nobody else's.
@@ -273,7 +278,7 @@ func sendAllKinds(t *testing.T, s sender) []parcel {
 	}
 	ids, offsetIDs := strings.Split(told.ID, ","), strings.Split(told.OffsetID, ",")
 	for i, m := range batch {
-		p := parcel{Message: m, told: told, by: s.name, noID: s.name == peer.ClientGo.String()} // it gives batches none
+		p := parcel{Message: m, told: told, by: s.name, batched: true, noID: s.name == peer.ClientGo.String()} // it gives batches none
 		p.told.Offset += int64(i)
 		if len(offsetIDs) != len(batch) || !p.noID && len(ids) != len(batch) {
 			t.Fatalf("%s: a batch of %d was told the ids %q and %q", s.name, len(batch), told.ID, told.OffsetID)
@@ -314,7 +319,9 @@ func (p parcel) check(t *testing.T, by string, got peer.Received) {
 	if p.noID {
 		want = p.told.OffsetID
 	}
-	complain("id", got.ID, want)
+	if !p.batchID {
+		complain("id", got.ID, want)
+	}
 	if p.DelayLevel == 0 { // the broker tells where it waits
 		complain("offset id", got.OffsetID, p.told.OffsetID)
 		complain("offset", got.Offset, p.told.Offset)
