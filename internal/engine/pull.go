@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rocketkit/rocketkit/internal/protocol"
+)
+
+// pull waits until there is room, asks for the next block once, and hands it out.
+func (q *queue) pull(ctx context.Context) error {
+	if err := q.awaitRoom(ctx); err != nil {
+		return err
+	}
+	r, err := q.engine.view.Routes().Get(ctx, q.id.Topic)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	w, position, node := q.window, q.position, q.node
+	q.mu.Unlock()
+	address, ok := r.Address(q.id.Broker, node)
+	if !ok {
+		return fmt.Errorf("broker %s: no name server knows where it is", q.id.Broker)
+	}
+	result, err := q.ask(ctx, address, position)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.node, q.maxOffset, q.pulled = result.SuggestBrokerID, result.MaxOffset, time.Now()
+	q.mu.Unlock()
+	if err := q.take(w, result, position); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.why = nil
+	q.mu.Unlock()
+	if result.NextOffset == position && result.Status != protocol.PullNotFound {
+		return sleep(ctx, minBackoff) // it leads nowhere, as on a replica that lags: don't ask as fast as it answers
+	}
+	return nil
+}
+
+func (q *queue) ask(ctx context.Context, address string, position int64) (protocol.PullResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
+	defer cancel()
+	answer, err := q.engine.view.Call(ctx, address, protocol.PullMessage{
+		Group:          q.engine.group,
+		Topic:          q.id.Topic,
+		QueueID:        q.id.ID,
+		Offset:         position,
+		MaxMessages:    pullBatch,
+		SysFlag:        protocol.PullSuspend,
+		SuspendMillis:  holdPull.Milliseconds(),
+		SubVersion:     q.topic.sub.Version,
+		ExpressionType: q.topic.sub.ExpressionType,
+		BrokerName:     q.id.Broker,
+	}.Frame())
+	if err != nil {
+		return protocol.PullResult{}, err
+	}
+	return protocol.ParsePullResult(answer)
+}
+
+// awaitRoom parks the loop until its topic and its window have room. An operator may reset the group meanwhile, since a
+// queue that stands is what resets are for: a commit each 5 s asks, and a pull is let through when there was one.
+func (q *queue) awaitRoom(ctx context.Context) error {
+	for !q.hasRoom() {
+		timer := time.NewTimer(commitWithin)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-q.room:
+		case <-timer.C:
+			if err := q.commit(ctx, true); err != nil {
+				return err
+			}
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+func (q *queue) hasRoom() bool {
+	if q.reset.Swap(false) {
+		return true
+	}
+	return q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room)
+}
+
+// take does what the answer to a pull says. w is the window at the time of the asking; when the queue was reset since,
+// the answer is about a position that no longer counts.
+func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
+	var messages []protocol.Message
+	switch result.Status {
+	case protocol.PullOffsetMoved:
+		if result.NextOffset != asked || result.IsReset() {
+			q.engine.log.Warn("offset moved by the broker", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
+		}
+		if result.IsReset() || result.NextOffset < asked {
+			q.restart(result.NextOffset)
+			return nil
+		}
+		// What was to come has expired; what was received before has not, and is still to be handled.
+	case protocol.PullFound:
+		var err error
+		if messages, err = protocol.DecodeMessages(result.Body, q.id.Topic); err != nil {
+			return fmt.Errorf("block at offset %d: %w", asked, err)
+		}
+		for i := range messages {
+			messages[i].QueueOffset += result.OffsetDelta
+		}
+	}
+	q.handOut(w, messages, asked, result.NextOffset)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.window == w {
+		q.position = result.NextOffset
+		if result.NextOffset != asked {
+			q.moved() // even where nothing was handed out, as when a filter leaves nothing
+		}
+	}
+	return nil
+}
