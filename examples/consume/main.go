@@ -1,5 +1,5 @@
 // Command consume is a whole service: it receives the topic "orders" as the group "billing" until it is interrupted, and
-// prints what it gets. Every tenth order fails once and is retried a second later.
+// prints what it gets. Every tenth order, 9, 19 and so on, fails once and is retried a second later.
 //
 //	eval "$(make -s up)"
 //	go run ./examples/consume
@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
 )
 
@@ -40,6 +42,10 @@ func run(ctx context.Context) error {
 	}
 	defer client.Close(context.WithoutCancel(ctx))
 
+	// Topics are made once, by who runs the cluster. Here it's us, so that the example runs on any; what exists stays.
+	if err := admin.New(client).CreateTopic(ctx, admin.TopicConfig{Name: "orders"}); err != nil {
+		return err
+	}
 	c, err := consumer.New(client, consumer.Config{
 		Group:  "billing",
 		Start:  consumer.Earliest(),
@@ -52,7 +58,7 @@ func run(ctx context.Context) error {
 }
 
 func onOrder(_ context.Context, m *rocketkit.Message) error {
-	if m.Offset()%10 == 9 && m.Attempt() == 1 {
+	if bytes.HasSuffix(m.Body(), []byte("9}")) && m.Attempt() == 1 {
 		return consumer.RetryIn(time.Second, errors.New("the ledger is busy"))
 	}
 	fmt.Printf("%s attempt %d: %s\n", m.Queue(), m.Attempt(), m.Body())

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
@@ -39,6 +40,10 @@ func run(ctx context.Context, n int) error {
 	}
 	defer client.Close(context.WithoutCancel(ctx))
 
+	// Topics are made once, by who runs the cluster. Here it's us, so that the example runs on any; what exists stays.
+	if err := admin.New(client).CreateTopic(ctx, admin.TopicConfig{Name: "orders"}); err != nil {
+		return err
+	}
 	p, err := producer.New(client, producer.Config{Group: "checkout"})
 	if err != nil {
 		return err
