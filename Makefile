@@ -5,14 +5,14 @@ SHELL := /bin/bash
 # FUZZTIME is for each fuzzer, TIMEOUT for the tests of each package.
 FUZZTIME ?= 20s
 TIMEOUT  ?= 12m
-LINT     ?= v2.12.2
+GOLANGCI ?= v2.12.2
 TESTS     = go test -json -timeout $(TIMEOUT)
 SUMMARY   = go run ./test/summary
 RMQ       = go run ./internal/testcluster/cmd/rmq
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: need-java ## vet, then every test with the race detector, on a real RocketMQ (needs Java and Maven)
@@ -36,7 +36,7 @@ race: ## what needs no Java, with the race detector
 
 .PHONY: lint
 lint: ## golangci-lint, with the settings in .golangci.yml
-	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT) run ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI) run ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzzer for FUZZTIME (20s)
@@ -76,4 +76,4 @@ clean: ## remove what the other targets have written (a cluster that is up stays
 
 .PHONY: need-java
 need-java:
-	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "the tests run a real RocketMQ: install a JDK (17, say) and Maven, or run make test-short"; exit 1; }
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "this starts a real RocketMQ: install a JDK (17, say) and Maven; make test-short and make demo need neither"; exit 1; }

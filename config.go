@@ -30,7 +30,7 @@ type Config struct {
 	// one client id in one group share their queues wrongly. Letters, digits, '.', '_', '#' and '-'.
 	Instance string
 
-	// RequestTimeout bounds one request to a server, where a context does not end earlier. 0 means 3 s.
+	// RequestTimeout bounds one request to a server, where a context does not end earlier. 0 means 3 s; at least 10 ms.
 	RequestTimeout time.Duration
 
 	// Dial opens a connection; default: net.Dialer with a time-out of 3 s. Tests replace the network with it.
@@ -42,6 +42,10 @@ type Config struct {
 
 // DefaultRequestTimeout bounds a request when Config.RequestTimeout is 0.
 const DefaultRequestTimeout = 3 * time.Second
+
+const maxInstance = 100 // what tools' columns hold
+
+const minRequestTimeout = 10 * time.Millisecond
 
 func configError(field, format string, args ...any) error {
 	return fmt.Errorf("rocketkit: %s: %s: %w", field, fmt.Sprintf(format, args...), ErrConfig)
@@ -61,8 +65,8 @@ func (c Config) complete() (Config, tenant.Names, error) {
 			return c, names, configError(fmt.Sprintf("NameServers[%d]", i), "%q %s; write host:port", address, why)
 		}
 	}
-	if c.RequestTimeout < 0 {
-		return c, names, configError("RequestTimeout", "%v is negative; 0 means %v", c.RequestTimeout, DefaultRequestTimeout)
+	if c.RequestTimeout != 0 && c.RequestTimeout < minRequestTimeout {
+		return c, names, configError("RequestTimeout", "%v is below %v; 0 means %v", c.RequestTimeout, minRequestTimeout, DefaultRequestTimeout)
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = DefaultRequestTimeout
@@ -94,6 +98,9 @@ func badAddress(address string) string {
 }
 
 func badInstance(instance string) string {
+	if len(instance) > maxInstance {
+		return fmt.Sprintf("has more than %d characters", maxInstance)
+	}
 	for _, r := range instance {
 		letterOrDigit := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 		if !letterOrDigit && !strings.ContainsRune("._#-", r) {

@@ -45,8 +45,8 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	}
 	if text := lookupTrimmed(lookup, "ROCKETKIT_REQUEST_TIMEOUT"); text != "" {
 		d, err := time.ParseDuration(text)
-		if err != nil || d <= 0 {
-			return Config{}, configError("ROCKETKIT_REQUEST_TIMEOUT", "%q is not a positive duration such as 3s", text)
+		if err != nil || d < minRequestTimeout {
+			return Config{}, configError("ROCKETKIT_REQUEST_TIMEOUT", "%q is not a duration of 10ms or more, such as 3s", text)
 		}
 		c.RequestTimeout = d
 	}

@@ -93,8 +93,8 @@ func TestFromEnvErrors(t *testing.T) {
 		{"ROCKETKIT_INSTANCE", "a%b", "'%'"},
 		{"ROCKETKIT_INSTANCE", "é", "'é'"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "3", "3s"},
-		{"ROCKETKIT_REQUEST_TIMEOUT", "0s", "positive"},
-		{"ROCKETKIT_REQUEST_TIMEOUT", "-1s", "positive"},
+		{"ROCKETKIT_REQUEST_TIMEOUT", "0s", "10ms or more"},
+		{"ROCKETKIT_REQUEST_TIMEOUT", "-1s", "10ms or more"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "soon", "\"soon\""},
 	} {
 		t.Run(test.variable+"="+test.value, func(t *testing.T) {

@@ -38,7 +38,7 @@ func (m *membership) join() {
 	m.stop = stop
 	m.joining.Go(func() {
 		defer stop()
-		// cluster.ErrMember is another Producer of this Client and group: brokers list the two as one.
+		// Another Producer of this Client and group is the same member to brokers; the last to leave unregisters it.
 		err := m.view.Join(ctx, m.member)
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -54,13 +54,19 @@ func (m *membership) leave(ctx context.Context) {
 		m.stop()
 	}
 	m.mu.Unlock()
-	m.joining.Wait()
+	joined := make(chan struct{})
+	go func() { m.joining.Wait(); close(joined) }()
+	select {
+	case <-joined:
+	case <-ctx.Done():
+		return // the group stays listed until the Client is closed
+	}
 
 	m.mu.Lock()
-	joined := m.joined
+	listed := m.joined
 	m.joined = false
 	m.mu.Unlock()
-	if !joined {
+	if !listed {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.view.RequestTimeout())

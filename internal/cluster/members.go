@@ -11,7 +11,6 @@ import (
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // beatInterval is the Java client's heartbeatBrokerInterval; brokers forget a silent client after 120 s.
@@ -29,6 +28,10 @@ type Member struct {
 	// Handle answers a broker's request about the group (NOTIFY_CONSUMER_IDS_CHANGED 40, GET_CONSUMER_RUNNING_INFO 307,
 	// ...); nil when none is expected. Called on a goroutine of its own.
 	Handle func(ctx context.Context, broker string, req *frame.Frame) *frame.Frame
+
+	// Connected is told of each new connection to a broker, after the heartbeat over it: a broker that crashed has lost
+	// the last seconds of what it knew. May be nil. Called on a goroutine of its own.
+	Connected func(address string)
 }
 
 type memberKey struct {
@@ -39,12 +42,16 @@ type memberKey struct {
 type members struct {
 	mu    sync.Mutex
 	all   map[memberKey]Member
+	times map[memberKey]int      // how often a producer group has joined: its producers are one member
+	quiet map[string]bool        // brokers whose last heartbeat failed, which was logged
 	beats map[chan struct{}]bool // heartbeats under way; each is closed when it has ended
 }
 
 func (m *members) init() {
 	m.all = map[memberKey]Member{}
+	m.times = map[memberKey]int{}
 	m.beats = map[chan struct{}]bool{}
+	m.quiet = map[string]bool{}
 }
 
 // begin notes a heartbeat that is under way until end is called.
@@ -61,9 +68,15 @@ func (m *members) begin() (end func()) {
 	}
 }
 
-// remove takes a member out and waits until no heartbeat is under way that may still name it.
-func (m *members) remove(ctx context.Context, key memberKey) {
+// remove takes a member out and waits until no heartbeat is under way that may still name it. It is false when others
+// of a producer group remain.
+func (m *members) remove(ctx context.Context, key memberKey) (last bool) {
 	m.mu.Lock()
+	if m.times[key]--; m.times[key] > 0 {
+		m.mu.Unlock()
+		return false
+	}
+	delete(m.times, key)
 	delete(m.all, key)
 	under := slices.Collect(maps.Keys(m.beats))
 	m.mu.Unlock()
@@ -71,23 +84,25 @@ func (m *members) remove(ctx context.Context, key memberKey) {
 		select {
 		case <-beat:
 		case <-ctx.Done():
-			return
+			return true
 		}
 	}
+	return true
 }
 
 func (m Member) key() memberKey { return memberKey{m.Group, m.Consumer != nil} }
 
 // Join adds a member to the heartbeat and sends one to every broker known from the routes fetched so far. A broker that
-// can't be reached doesn't fail it: it hears of the member as soon as it can be.
+// can't be reached doesn't fail it: it hears of the member as soon as it can be. A consumer group joins once (ErrMember);
+// a producer group as often as it has producers, which all leave.
 func (c *Cluster) Join(ctx context.Context, m Member) error {
 	c.members.mu.Lock()
-	if _, taken := c.members.all[m.key()]; taken {
+	if _, taken := c.members.all[m.key()]; taken && m.Consumer != nil {
 		c.members.mu.Unlock()
-		_, logical := tenant.Split(m.Group)
-		return fmt.Errorf("group %s: %w: open a second Client for a second member", logical, ErrMember)
+		return fmt.Errorf("%w: open a second Client for a second member", ErrMember)
 	}
 	c.members.all[m.key()] = m
+	c.members.times[m.key()]++
 	c.members.mu.Unlock()
 	c.Beat(ctx)
 	return nil
@@ -98,8 +113,9 @@ func (c *Cluster) Join(ctx context.Context, m Member) error {
 func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	// A heartbeat that overtakes the unregistering, as brokers serve the two on different threads, would leave a member
 	// behind that nobody is, for 120 s.
-	c.members.remove(ctx, m.key())
-
+	if !c.members.remove(ctx, m.key()) {
+		return nil
+	}
 	req := protocol.Unregister{ClientID: c.cfg.ClientID}
 	if m.Consumer != nil {
 		req.ConsumerGroup = m.Group
@@ -141,10 +157,19 @@ func (c *Cluster) beatEvery(ctx context.Context) {
 // connected runs after each new connection. A broker that was restarted has forgotten its clients: it must hear of them
 // before their next pull, not at the next tick.
 func (c *Cluster) connected(address string) {
-	if slices.Contains(c.beatAddresses(true), address) {
-		ctx, cancel := context.WithTimeout(context.Background(), c.cfg.RequestTimeout)
-		defer cancel()
-		c.beat(ctx, address)
+	if !slices.Contains(c.beatAddresses(true), address) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.RequestTimeout)
+	defer cancel()
+	c.beat(ctx, address)
+	c.members.mu.Lock()
+	all := slices.Collect(maps.Values(c.members.all))
+	c.members.mu.Unlock()
+	for _, m := range all {
+		if m.Connected != nil {
+			m.Connected(address)
+		}
 	}
 }
 
@@ -155,8 +180,16 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 	if !some {
 		return
 	}
-	if _, err := c.invoke(ctx, address, data.Frame()); err != nil {
-		c.cfg.Log.Warn("heartbeat failed", "broker", address, "error", err)
+	_, err := c.invoke(ctx, address, data.Frame())
+	c.members.mu.Lock()
+	known := c.members.quiet[address]
+	c.members.quiet[address] = err != nil
+	c.members.mu.Unlock()
+	switch {
+	case err != nil && !known:
+		c.cfg.Log.Warn("heartbeats fail, trying on", "broker", address, "error", err)
+	case err == nil && known:
+		c.cfg.Log.Info("heartbeats work again", "broker", address)
 	}
 }
 

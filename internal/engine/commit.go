@@ -40,7 +40,7 @@ func (c *committer) take() []*queue {
 // the next, and take the offset back.
 func (c *committer) run(ctx context.Context, e *Engine) {
 	rounds(ctx, c.wanted, commitAfter, commitWithin, func(failing bool) error {
-		err := e.commit(context.WithoutCancel(ctx), c.take())
+		err := e.commit(context.WithoutCancel(ctx), c.take(), false)
 		switch {
 		case err != nil && !failing:
 			e.log.Warn("commits fail, trying on", "error", err)
@@ -52,11 +52,11 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 }
 
 // commit commits queues of one broker; those that fail are left for the next round.
-func (e *Engine) commit(ctx context.Context, queues []*queue) error {
+func (e *Engine) commit(ctx context.Context, queues []*queue, anyway bool) error {
 	for _, q := range queues {
 		q.dirty.Store(false) // before the floor is read, so that no move is missed
 	}
-	failed, err := round(queues, func(q *queue) error { return q.commit(ctx, false) })
+	failed, err := round(queues, func(q *queue) error { return q.commit(ctx, anyway) })
 	for _, q := range failed {
 		q.moved()
 	}
@@ -71,7 +71,7 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last := q.window, q.committed
 	q.mu.Unlock()
-	if w == nil || q.released {
+	if w == nil || q.released.Load() {
 		return nil
 	}
 	floor := w.floor()
@@ -95,6 +95,24 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	return nil
 }
 
+// connected has everything committed anew that the broker at address had confirmed: one that crashed has lost what it
+// had not yet written, and its groups would begin there again, or at the end.
+func (e *Engine) connected(address string) {
+	for _, q := range e.allQueues() {
+		r, err := e.view.Routes().Get(e.background, q.id.Topic)
+		if err != nil {
+			continue
+		}
+		if at, ok := r.Address(q.id.Broker, protocol.MasterID); !ok || at != address {
+			continue
+		}
+		q.mu.Lock()
+		q.committed = -1
+		q.mu.Unlock()
+		q.moved()
+	}
+}
+
 // storeOffset commits an offset; reset means that the broker ignored it for an operator's.
 func (e *Engine) storeOffset(ctx context.Context, q protocol.Queue, offset int64) (reset bool, err error) {
 	answer, err := e.call(ctx, q.Broker, q.Topic, protocol.UpdateOffset{
@@ -109,9 +127,9 @@ func (e *Engine) storeOffset(ctx context.Context, q protocol.Queue, offset int64
 // release commits a last time; from then on nothing is committed for this ownership, however long its handlers still
 // run: the queue's next owner may be far ahead.
 func (q *queue) release() error {
-	err := q.commit(context.Background(), false) // bounded by the request time-out
+	err := q.commit(context.Background(), true) // bounded by the request time-out
 	q.commits.Lock()
-	q.released = true
+	q.released.Store(true)
 	q.commits.Unlock()
 	return err
 }

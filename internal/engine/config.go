@@ -56,7 +56,8 @@ const (
 	holdPull       = 15 * time.Second       // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
 	pullTimeout    = 30 * time.Second       // the Java client's consumerTimeoutMillisWhenSuspend
 	commitAfter    = 10 * time.Millisecond  // at least, between a broker's rounds of commits: a kill -9 repeats what finished within it
-	commitWithin   = 5 * time.Second        // at most, however long a round took: Java's persistConsumerOffsetInterval
+	commitWithin   = time.Second            // at most, however long a round took
+	askResetEvery  = 5 * time.Second        // a queue that has no room asks so often whether an operator has moved it
 	announceWithin = 30 * time.Second       // how long brokers may take to announce the retry topic they make at the first heartbeat
 	rebalanceEvery = 20 * time.Second       // the Java client's rocketmq.client.rebalance.waitInterval
 	releaseWithin  = 5 * time.Second        // how long a lost queue's handlers may delay its last commit

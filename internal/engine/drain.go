@@ -22,7 +22,7 @@ func (e *Engine) drain() error {
 	if left > 0 {
 		e.log.Warn("drain time is over, canceling handlers", "unfinished", left, "drain", e.cfg.Drain)
 		for _, w := range windows {
-			w.discard()
+			w.close()
 		}
 		e.cancelHandlers()
 		left = awaitIdle(windows, afterCancel)

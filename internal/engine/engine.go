@@ -65,7 +65,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 	if err := e.subscribe(); err != nil {
 		return nil, err
 	}
-	e.member = cluster.Member{Group: e.group, Consumer: e.consumerData(), Handle: e.serve}
+	e.member = cluster.Member{Group: e.group, Consumer: e.consumerData(), Handle: e.serve, Connected: e.connected}
 	return e, nil
 }
 
@@ -120,11 +120,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	stopWatching := e.view.Routes().Watch(e.routeChanged)
 	defer stopWatching()
+	var stopWork context.CancelFunc
+	e.background, stopWork = context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
 	if err := e.view.Join(ctx, e.member); err != nil {
 		return stopped(ctx, err)
 	}
-	var stopWork context.CancelFunc
-	e.background, stopWork = context.WithCancel(context.WithoutCancel(ctx))
 	err := e.seed(ctx)
 	if err == nil {
 		err = e.rebalanceUntil(ctx)
@@ -190,7 +191,7 @@ func (e *Engine) leave(ctx context.Context) error {
 	var commits sync.WaitGroup
 	for _, queues := range byBroker {
 		commits.Go(func() {
-			if err := e.commit(ctx, queues); err != nil {
+			if err := e.commit(ctx, queues, true); err != nil {
 				failures <- fmt.Errorf("what was handled is not all committed, and will be delivered again: %w", err)
 			}
 		})

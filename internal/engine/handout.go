@@ -44,7 +44,7 @@ func (q *queue) handOutRetry(t task) {
 		t.release()
 		return
 	}
-	level, done := q.engine.judge(t, errNoHandler)
+	level, done := q.engine.judge(t, &outcome{Delay: -1, why: "this consumer has no handler for the topic"})
 	if done {
 		t.finish()
 		return

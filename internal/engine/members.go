@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/route"
 )
@@ -42,6 +43,11 @@ func (e *Engine) groupMembers(ctx context.Context, routes map[*topic]*route.Rout
 	asking.Wait()
 	if slices.Contains(all, e.view.ClientID()) {
 		return all, nil
+	}
+	for _, err := range failures {
+		if errors.Is(err, rocketkit.ErrClosed) {
+			return nil, err
+		}
 	}
 	e.view.Beat(ctx)
 	return nil, errors.Join(failures...)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,11 +11,6 @@ import (
 	"github.com/rocketkit/rocketkit"
 )
 
-var (
-	errNoHandler = errors.New("this consumer has no handler for the topic")
-	errGoexit    = errors.New("handler ended its goroutine (runtime.Goexit)")
-)
-
 // process is what a pool's worker does with one message.
 func (e *Engine) process(t task) {
 	if !t.window.begin(t.ticket) {
@@ -24,15 +18,15 @@ func (e *Engine) process(t task) {
 		return
 	}
 	pprof.SetGoroutineLabels(t.topic.labels)
-	err := errGoexit
-	defer func() { e.settle(t, err) }() // deferred, so that a handler's Goexit settles its message too
-	err = e.handle(t)
+	o := &outcome{Delay: -1, why: "handler ended its goroutine (runtime.Goexit)"}
+	defer func() { e.settle(t, o) }() // deferred, so that a handler's Goexit settles its message too
+	o = e.handle(t)
 }
 
-// handle runs the handler under its time-out; a panic becomes an error.
-func (e *Engine) handle(t task) (err error) {
+// handle runs the handler under its time-out; a panic becomes an outcome like an error. nil acknowledges the message.
+func (e *Engine) handle(t task) (o *outcome) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
-		return &Verdict{Action: DeadLetter, Why: err}
+		return &outcome{Action: DeadLetter, why: err.Error()}
 	}
 	m := rocketkit.Received(t.raw, t.topic.name, t.queue.public)
 	ctx := &handlerContext{Context: e.handlers}
@@ -42,11 +36,13 @@ func (e *Engine) handle(t task) (err error) {
 	defer ctx.end()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("handler panicked: %v", p)
-			e.log.Error("handler panicked", "topic", t.topic.name, "id", m.ID(), "panic", p, "stack", string(debug.Stack()))
+			o = &outcome{Delay: -1, why: fmt.Sprintf("handler panicked: %v", p), stack: string(debug.Stack())}
 		}
 	}()
-	return t.topic.cfg.Handle(ctx, &m)
+	if err := t.topic.cfg.Handle(ctx, &m); err != nil {
+		return outcomeOf(err) // here, because an error's own methods may panic too, as those of a nil pointer do
+	}
+	return nil
 }
 
 // release gives back the room that the message took.
@@ -69,43 +65,54 @@ func (t *task) name() string {
 	return t.queue.topic.name
 }
 
-// settle does what the handler's error says of the message. What can't be settled at once goes to the settler, so that
-// a broker that is away costs a worker one request's time-out and no more.
-func (e *Engine) settle(t task, err error) {
-	if err == nil {
+// settle does what the outcome says of the message. What can't be settled at once goes to the settler, so that a broker
+// that is away costs a worker one request's time-out and no more. A message whose queue was lost or moved meanwhile is
+// left alone: its next owner gets it anyway, and sent back it would be there twice.
+func (e *Engine) settle(t task, o *outcome) {
+	if o == nil {
 		t.topic.handled.Add(1)
 		t.finish()
 		return
 	}
-	level, done := e.judge(t, err)
-	if !done && e.sendBack(context.WithoutCancel(e.handlers), t, level) != nil {
+	level, done := e.judge(t, o)
+	switch {
+	case done:
+		t.finish()
+	case t.queue.released.Load() || t.window.isStale():
+		t.window.abandon()
+		t.release()
+	case e.sendBack(context.WithoutCancel(e.handlers), t, level) != nil:
 		t.queue.broker.backs.add(unsettled{task: t, level: level})
-		return
+	default:
+		t.finish()
 	}
-	t.finish()
 }
 
-// judge counts and logs a handler's error and returns the delay level it asks for; done when the message needs no
-// further delivery.
-func (e *Engine) judge(t task, err error) (level int32, done bool) {
-	var v *Verdict
-	if !errors.As(err, &v) {
-		v = &Verdict{Action: Retry, Delay: -1}
-	}
+// judge counts and logs an outcome and returns the delay level it asks for; done when the message needs no further
+// delivery.
+func (e *Engine) judge(t task, o *outcome) (level int32, done bool) {
 	becomes := "will be retried"
 	switch {
-	case v.Action == Drop:
+	case o.Action == Drop:
 		becomes, done = "is dropped", true
-	case v.Action == DeadLetter, e.cfg.Retries == 0:
+	case o.Action == DeadLetter, e.cfg.Retries == 0:
 		becomes, level = "goes to the dead-letter topic", levelDeadLetter
-	case v.Delay >= 0:
-		level = delayLevel(v.Delay)
+	case o.Delay >= 0:
+		level = delayLevel(o.Delay)
 	}
-	logAt, unlogged := slog.LevelWarn, int64(0)
+	attributes := []any{
+		"message", becomes, "topic", t.name(), "id", t.raw.ID(), "attempt", t.raw.ReconsumeTimes + 1, "error", o.why,
+	}
+	if o.stack != "" {
+		attributes = append(attributes, "stack", o.stack)
+	}
+	logAt := slog.LevelWarn
 	if t.topic != nil {
-		logAt, unlogged = t.topic.failedWith(err)
+		var unlogged int64
+		if logAt, unlogged = t.topic.failedWith(o.why); unlogged > 0 {
+			attributes = append(attributes, "unlogged", unlogged)
+		}
 	}
-	e.log.Log(context.Background(), logAt, "handler failed", "message", becomes,
-		"topic", t.name(), "id", t.raw.ID(), "attempt", t.raw.ReconsumeTimes+1, "error", err, "unlogged", unlogged)
+	e.log.Log(context.Background(), logAt, "handler failed", attributes...)
 	return level, done
 }

@@ -35,7 +35,7 @@ func TestVerdicts(t *testing.T) {
 		"panic": {func(context.Context) error { panic("oh") }, outcome{attempts: twice, failed: 1, lastError: "handler panicked: oh"}},
 		"panic with nil": {func(context.Context) error { panic(nil) }, //nolint:govet // what is tested
 			outcome{attempts: twice, failed: 1, lastError: "handler panicked: panic called with nil argument"}},
-		"Goexit": {func(context.Context) error { runtime.Goexit(); return nil }, outcome{attempts: twice, failed: 1, lastError: errGoexit.Error()}},
+		"Goexit": {func(context.Context) error { runtime.Goexit(); return nil }, outcome{attempts: twice, failed: 1, lastError: "handler ended its goroutine (runtime.Goexit)"}},
 		"retry in": {func(context.Context) error { return &Verdict{Action: Retry, Delay: 20 * time.Second, Why: errTest} },
 			outcome{attempts: []time.Duration{0, 30 * time.Second}, failed: 1, lastError: "retry in 20s: no"}},
 		"retry in, wrapped": {func(context.Context) error {
@@ -315,7 +315,7 @@ func TestPanicIsLogged(t *testing.T) {
 		e := r.run(config(func(context.Context, *rocketkit.Message) error { panic("oh") }))
 		eventually(t, "a log line", func() bool { return r.logs.find("handler panicked") != "" })
 		line := r.logs.find("handler panicked")
-		for _, part := range []string{"topic=t", "group=g", "tenant=red", "id=id-m", "panic=oh", "process_test.go"} {
+		for _, part := range []string{"topic=t", "group=g", "tenant=red", "id=id-m", "handler panicked: oh", "process_test.go"} {
 			if !strings.Contains(line, part) {
 				t.Errorf("%q is not in %s", part, line)
 			}

@@ -35,8 +35,12 @@ func (q *queue) pull(ctx context.Context) error {
 		return err
 	}
 	q.mu.Lock()
+	failed := q.why != nil
 	q.why = nil
 	q.mu.Unlock()
+	if failed {
+		q.engine.log.Info("pulls work again", "queue", q.public)
+	}
 	if result.NextOffset == position && result.Status != protocol.PullNotFound {
 		return sleep(ctx, minBackoff) // it leads nowhere, as on a replica that lags: don't ask as fast as it answers
 	}
@@ -68,14 +72,14 @@ func (q *queue) ask(ctx context.Context, address string, position int64) (protoc
 // queue that stands is what resets are for: a commit each 5 s asks, and a pull is let through when there was one.
 func (q *queue) awaitRoom(ctx context.Context) error {
 	for !q.hasRoom() {
-		timer := time.NewTimer(commitWithin)
+		timer := time.NewTimer(askResetEvery)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		case <-q.room:
 		case <-timer.C:
-			if err := q.commit(ctx, true); err != nil {
+			if err := q.commit(context.WithoutCancel(ctx), true); err != nil {
 				return err
 			}
 		}

@@ -25,7 +25,7 @@ type queue struct {
 	gone   chan struct{} // closed when a lost queue has been let go
 
 	commits  sync.Mutex  // held over a commit: an older floor must not be stored over a newer one
-	released bool        // let go: nothing is committed any more; under commits
+	released atomic.Bool // let go: nothing is committed or sent back any more
 	dirty    atomic.Bool // in the committer's list
 	reset    atomic.Bool // an operator has moved the group: the next pull says where
 
@@ -115,8 +115,8 @@ func (q *queue) failed(ctx context.Context, err error) {
 	first := q.why == nil
 	q.why, q.node = err, 0
 	q.mu.Unlock()
-	if first {
-		q.engine.log.Warn("pull failed, trying again", "queue", q.public, "error", err)
+	if first { // and said so only again after one that worked
+		q.engine.log.Warn("pull failed, trying on", "queue", q.public, "error", err)
 	}
 	switch {
 	case errors.Is(err, rocketkit.ErrClosed):

@@ -103,7 +103,7 @@ func TestNoCommitOverACommitUnderWay(t *testing.T) {
 		var mu sync.Mutex
 		underWay, most := 0, 0
 		r.Script(func(c *scriptedConn, req *frame.Frame) *frame.Frame {
-			if req.Code != protocol.ReqUpdateConsumerOffset {
+			if topic, _ := req.Fields.Get("topic"); req.Code != protocol.ReqUpdateConsumerOffset || topic != topicT {
 				return nil
 			}
 			mu.Lock()

@@ -72,9 +72,8 @@ func (t *topic) wants(m *protocol.Message) bool {
 
 // failedWith notes a handler's error and says how loudly to log it: a topic of which every message fails must not flood
 // the log, so each second has one warning, which tells how many errors before it were logged for debugging only.
-func (t *topic) failedWith(err error) (level slog.Level, unlogged int64) {
+func (t *topic) failedWith(text string) (level slog.Level, unlogged int64) {
 	t.failed.Add(1)
-	text := err.Error()
 	t.lastError.Store(&text)
 	now, last := time.Now().UnixMilli(), t.warned.Load()
 	if now-last < time.Second.Milliseconds() || !t.warned.CompareAndSwap(last, now) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -42,6 +43,22 @@ func (v *Verdict) Error() string {
 
 // Unwrap returns the reason.
 func (v *Verdict) Unwrap() error { return v.Why }
+
+// outcome is what came of a handler's run that did not simply succeed, read from its error once.
+type outcome struct {
+	Action
+	Delay time.Duration // of Retry; negative leaves it to the broker
+	why   string
+	stack string // of a panic
+}
+
+func outcomeOf(err error) *outcome {
+	o := &outcome{Delay: -1, why: err.Error()}
+	if v := (*Verdict)(nil); errors.As(err, &v) {
+		o.Action, o.Delay = v.Action, v.Delay
+	}
+	return o
+}
 
 // delays are the broker's delay levels, 1 and up (MessageStoreConfig.messageDelayLevel as RocketMQ ships it).
 var delays = [...]time.Duration{ //nolint:gochecknoglobals // a table of constants

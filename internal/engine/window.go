@@ -22,6 +22,7 @@ type window struct {
 	running int    // begun and not finished
 
 	retired bool
+	stale   bool          // the queue's position was moved: what still runs counts for nothing
 	idle    chan struct{} // closed when retired and nothing runs or is still to begin
 	room    chan struct{} // parked pull loop; nil when none
 }
@@ -128,12 +129,27 @@ func (w *window) retire() <-chan struct{} {
 	return w.idle
 }
 
-// discard retires the window of a queue whose position was moved: nothing more of it begins at all.
+// discard retires the window of a queue whose position was moved: nothing more of it begins at all, and what runs counts
+// for nothing.
 func (w *window) discard() {
+	w.mu.Lock()
+	w.stale = true
+	w.mu.Unlock()
+	w.close()
+}
+
+// close retires the window and lets nothing more of it begin.
+func (w *window) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.retired, w.begun, w.skipped = true, 0, 0
 	w.checkIdle()
+}
+
+func (w *window) isStale() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stale
 }
 
 // floor is the lowest unfinished offset.

@@ -16,8 +16,12 @@ import (
 // caller does, by its logical name.
 var ErrNoRoute = errors.New("no name server knows this topic: create it first, or check its name and tenant")
 
+// errUnreported is worth waiting for.
+var errUnreported = errors.New("the name servers know no such topic yet: they were started a moment ago, and brokers report to them within 30 s")
+
 const (
 	refreshEvery = 30 * time.Second // the Java client's pollNameServerInterval
+	reportWithin = 35 * time.Second // by when every broker has reported to a name server that came back
 	forgetAfter  = 10 * time.Minute // a topic nobody asked for in this long is no longer refreshed
 )
 
@@ -34,6 +38,7 @@ type Table struct {
 	log     *slog.Logger
 
 	mu       sync.Mutex
+	away     time.Time // when no name server answered last
 	topics   map[string]*entry
 	watchers map[int]func(topic string)
 	nextID   int
@@ -148,10 +153,15 @@ func (t *Table) ask(ctx context.Context, topic string) (*Route, error) {
 	// One name server that doesn't know the topic proves nothing: it may have started a second ago. Ask them all.
 	answer, err := t.servers.Ask(ctx, req, func(f *frame.Frame) bool { return f.Code == protocol.CodeSuccess })
 	if err != nil {
+		if ctx.Err() == nil {
+			t.mu.Lock()
+			t.away = time.Now()
+			t.mu.Unlock()
+		}
 		return nil, err
 	}
 	if answer.Code == protocol.CodeTopicNotExist {
-		return nil, ErrNoRoute
+		return nil, t.missing(ctx)
 	}
 	data, err := protocol.ParseTopicRoute(answer)
 	if err != nil {
@@ -180,6 +190,25 @@ func (t *Table) Forget(topic string) {
 	default:
 		e.route = nil // the fetch under way keeps the entry or drops it
 	}
+}
+
+// missing tells a topic that doesn't exist from one that the name servers can't know yet: one that was just started knows
+// nothing until the brokers report to it, which they do every 30 s.
+func (t *Table) missing(ctx context.Context) error {
+	t.mu.Lock()
+	young := !t.away.IsZero() && time.Since(t.away) < reportWithin
+	t.mu.Unlock()
+	if young {
+		return errUnreported
+	}
+	answer, err := t.servers.Ask(ctx, protocol.GetCluster{}.Frame(), func(*frame.Frame) bool { return true })
+	if err != nil {
+		return ErrNoRoute
+	}
+	if info, err := protocol.ParseClusterInfo(answer); err == nil && len(info.Brokers) == 0 {
+		return errUnreported
+	}
+	return ErrNoRoute
 }
 
 // Watch calls changed with the topic's name each time its route becomes another one, until stop is called.

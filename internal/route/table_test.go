@@ -195,6 +195,10 @@ func TestLastGoodIsKept(t *testing.T) {
 			t.Errorf("%v, %v", r, err)
 		}
 		s.set(func() { s.err = nil; delete(s.known, "t") })
+		if r, err := table.Refresh(t.Context(), "t"); r != first || err == nil || errors.Is(err, route.ErrNoRoute) {
+			t.Errorf("%v, %v: a name server that has just come back can't know", r, err)
+		}
+		time.Sleep(time.Minute)
 		if r, err := table.Refresh(t.Context(), "t"); r != first || !errors.Is(err, route.ErrNoRoute) {
 			t.Errorf("%v, %v", r, err)
 		}
