@@ -39,8 +39,14 @@ func TestOrderIsGivenUpAfterSixteenRetries(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() { done <- rocketkit.Run(ctx, c) }()
+		defer func() { // also when the test fails: the bubble waits for the service
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
 
 		p, err := producer.New(client, producer.Config{Group: "checkout"})
 		if err != nil {
@@ -62,10 +68,5 @@ func TestOrderIsGivenUpAfterSixteenRetries(t *testing.T) {
 			t.Errorf("the ledger was asked %d times, want once and 16 retries", n)
 		}
 		t.Logf("it took %v on the bubble's clock", time.Since(began).Round(time.Second))
-
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 	})
 }
