@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 )
@@ -20,9 +21,10 @@ type Cluster struct {
 	links       links
 	state       state
 
-	closing chan struct{}
-	once    sync.Once
-	done    sync.WaitGroup // every goroutine but the schedule's
+	deadline time.Time // when waits end at the latest; zero: longestWait
+	closing  chan struct{}
+	once     sync.Once
+	done     sync.WaitGroup // every goroutine but the schedule's
 }
 
 // TB is what New needs of a *testing.T, *testing.B or *testing.F.
@@ -41,6 +43,7 @@ func New(t TB, cfg Config) *Cluster {
 		t.Fatalf("%v", err)
 		return nil
 	}
+	c.deadline = deadlineOf(t)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

@@ -10,6 +10,22 @@ import (
 // clients' tickers run, a state that never comes ends the test rather than spinning it.
 const longestWait = 24 * time.Hour
 
+// reportTime is how long before go test's own time-out a wait ends, so that it can still say what is missing.
+const reportTime = 2 * time.Second
+
+// deadlineOf is when the test's waits end at the latest; zero when nothing says.
+func deadlineOf(t TB) (end time.Time) {
+	test, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return time.Time{}
+	}
+	defer func() { _ = recover() }() // a bubble's T has no deadline and panics when asked
+	if at, ok := test.Deadline(); ok {
+		end = at.Add(-reportTime)
+	}
+	return end
+}
+
 // state lets helpers wait for a change of the cluster's state rather than poll it.
 type state struct {
 	mu      sync.Mutex
@@ -35,11 +51,18 @@ func (s *state) next() <-chan struct{} {
 	return s.changed
 }
 
+func (c *Cluster) longestWait() time.Duration {
+	if c.deadline.IsZero() {
+		return longestWait
+	}
+	return time.Until(c.deadline)
+}
+
 // wait returns nil as soon as reached does. When ctx ends before, it returns what is still missing and why ctx ended.
 func (c *Cluster) wait(ctx context.Context, reached func() error) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, longestWait)
+		ctx, cancel = context.WithTimeout(ctx, c.longestWait())
 		defer cancel()
 	}
 	var over error

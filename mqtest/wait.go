@@ -14,7 +14,7 @@ import (
 // WaitConsumed waits until a group is through with a topic: it has committed all of each queue, none of the topic's
 // messages waits for a delay, and the group's retries are consumed too (dead letters count as done). It doesn't count
 // what is sent later, nor does it wait for members: without any it waits for some to come. When ctx ends before, the
-// error says what is missing. A ctx without a deadline ends after 24 h.
+// error says what is missing. A ctx without a deadline ends shortly before the test does, in a bubble after 24 h.
 func (c *Cluster) WaitConsumed(ctx context.Context, group, topic string) error {
 	return c.wait(ctx, func() error { return c.consumed(group, topic) })
 }
