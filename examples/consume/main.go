@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,13 +26,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "consume:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, out io.Writer) error {
 	cfg, err := rocketkit.FromEnv(os.LookupEnv)
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func run(ctx context.Context) error {
 	c, err := consumer.New(client, consumer.Config{
 		Group:  "billing",
 		Start:  consumer.Earliest(),
-		Topics: map[string]consumer.Topic{"orders": {Handler: onOrder, Workers: 32}},
+		Topics: map[string]consumer.Topic{"orders": {Handler: onOrder(out), Workers: 32}},
 	})
 	if err != nil {
 		return err
@@ -57,10 +58,13 @@ func run(ctx context.Context) error {
 	return rocketkit.Run(ctx, c)
 }
 
-func onOrder(_ context.Context, m *rocketkit.Message) error {
-	if bytes.HasSuffix(m.Body(), []byte("9}")) && m.Attempt() == 1 {
-		return consumer.RetryIn(time.Second, errors.New("the ledger is busy"))
+// onOrder is called on as many goroutines at once as the topic has workers.
+func onOrder(out io.Writer) consumer.Handler {
+	return func(_ context.Context, m *rocketkit.Message) error {
+		if bytes.HasSuffix(m.Body(), []byte("9}")) && m.Attempt() == 1 {
+			return consumer.RetryIn(time.Second, errors.New("the ledger is busy"))
+		}
+		fmt.Fprintf(out, "%s attempt %d: %s\n", m.Queue(), m.Attempt(), m.Body())
+		return nil
 	}
-	fmt.Printf("%s attempt %d: %s\n", m.Queue(), m.Attempt(), m.Body())
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -30,14 +31,14 @@ func main() {
 	if !*verbose {
 		slog.SetDefault(slog.New(slog.DiscardHandler))
 	}
-	if err := demo(ctx, *n); err != nil {
+	if err := demo(ctx, *n, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func demo(ctx context.Context, n int) (err error) {
-	nameServers, stop, err := cluster(ctx)
+func demo(ctx context.Context, n int, out io.Writer) (err error) {
+	nameServers, stop, err := cluster(ctx, out)
 	if err != nil {
 		return err
 	}
@@ -51,8 +52,8 @@ func demo(ctx context.Context, n int) (err error) {
 			"ROCKETKIT_TENANT":  name,
 		}))
 	}
-	err = watch(ctx, tenants)
-	printTable(os.Stdout, tenants)
+	err = watch(ctx, tenants, out)
+	printTable(out, tenants)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // watch runs the tenants at once and draws how far each is.
-func watch(ctx context.Context, tenants []*tenant) error {
+func watch(ctx context.Context, tenants []*tenant, out io.Writer) error {
 	running, ctx := errgroup.WithContext(ctx)
 	for _, t := range tenants {
 		running.Go(func() error { return t.run(ctx) })
@@ -22,7 +22,7 @@ func watch(ctx context.Context, tenants []*tenant) error {
 	go func() { ended <- running.Wait() }()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	screen := canvas{to: os.Stdout, live: isTerminal(os.Stdout)}
+	screen := canvas{to: out, live: isTerminal(out)}
 	for {
 		select {
 		case <-tick.C:
@@ -57,7 +57,11 @@ func (c *canvas) draw(tenants []*tenant, last bool) {
 	c.drawn = len(tenants)
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

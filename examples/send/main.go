@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,13 +24,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *n); err != nil {
+	if err := run(ctx, *n, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "send:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, n int) error {
+func run(ctx context.Context, n int, out io.Writer) error {
 	cfg, err := rocketkit.FromEnv(os.LookupEnv)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func run(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(receipt.Queue, receipt.Offset, receipt.ID)
+		fmt.Fprintln(out, receipt.Queue, receipt.Offset, receipt.ID)
 	}
 	return nil
 }
