@@ -64,6 +64,7 @@ func TestRun(t *testing.T) {
 }
 
 func send(t *testing.T, cluster *mqtest.Cluster, n int) {
+	t.Helper()
 	cfg := cluster.Config()
 	cfg.Tenant = "red"
 	client, err := rocketkit.Open(cfg)

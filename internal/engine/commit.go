@@ -127,7 +127,7 @@ func (e *Engine) storeOffset(ctx context.Context, q protocol.Queue, offset int64
 // release commits a last time; from then on nothing is committed for this ownership, however long its handlers still
 // run: the queue's next owner may be far ahead.
 func (q *queue) release() error {
-	err := q.commit(context.Background(), true) // bounded by the request time-out
+	err := q.commit(context.Background(), false) // bounded by the request time-out
 	q.commits.Lock()
 	q.released.Store(true)
 	q.commits.Unlock()
