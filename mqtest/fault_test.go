@@ -145,12 +145,53 @@ func TestWhatAPartitionHoldsUpArrives(t *testing.T) {
 	})
 }
 
+func TestAStopBehindAPartitionIsNoticedOnceItHeals(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, c *Cluster, cl *client) {
+		nc, err := c.Config().Dial(t.Context(), "tcp", cl.address("broker-a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		noticed := make(chan error, 1)
+		go func() {
+			_, err := nc.Read(make([]byte, 1))
+			noticed <- err
+		}()
+		p := c.Partition("", "broker-a")
+		if err := c.Restart("broker-a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		select {
+		case err := <-noticed:
+			t.Fatal("through the partition:", err)
+		default:
+		}
+		if _, err := nc.Write([]byte("x")); err != nil {
+			t.Fatal("through the partition:", err)
+		}
+		p.Heal()
+		synctest.Wait()
+		select {
+		case err := <-noticed:
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		default:
+			t.Fatal("not noticed after the partition")
+		}
+	})
+}
+
 func TestCloseDuringAPartition(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, c *Cluster, cl *client) {
 		cl.join("g")
 		c.Partition("", "")
 		if _, err := cl.try("broker-a", protocol.MaxOffset{Topic: "x"}.Frame(), time.Second); err == nil {
 			t.Fatal("answered")
+		}
+		if err := c.Stop("broker-a"); err != nil { // leaves a connection that only the end of the cluster closes
+			t.Fatal(err)
 		}
 		go cl.try("namesrv-a", protocol.GetCluster{}.Frame(), time.Hour)
 		synctest.Wait()
