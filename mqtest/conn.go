@@ -28,6 +28,7 @@ type conn struct {
 
 	mu       sync.Mutex // never held while anything waits
 	clientID string     // as it called itself in a heartbeat; empty before
+	heard    time.Time  // when the client's latest frame got here
 	out      []byte
 	last     bool // close once out is written
 	closed   bool
@@ -44,7 +45,7 @@ type asked struct {
 func newConn(s *server, nc net.Conn) *conn {
 	return &conn{
 		server: s, nc: nc, remote: addrPort(nc.RemoteAddr()),
-		done: make(chan struct{}), wake: make(chan struct{}, 1), asked: map[int32]*asked{},
+		done: make(chan struct{}), wake: make(chan struct{}, 1), asked: map[int32]*asked{}, heard: time.Now(),
 	}
 }
 
@@ -65,6 +66,9 @@ func (k *conn) read() {
 		if err != nil || !k.pass(k.done) {
 			break
 		}
+		k.mu.Lock()
+		k.heard = time.Now()
+		k.mu.Unlock()
 		if f.IsAnswer() {
 			k.answered(f)
 		} else {
@@ -229,6 +233,13 @@ func (k *conn) identify(clientID string) {
 	k.mu.Lock()
 	k.clientID = clientID
 	k.mu.Unlock()
+}
+
+// isSilent tells whether nothing has come from the client for longer than limit.
+func (k *conn) isSilent(limit time.Duration) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Since(k.heard) > limit
 }
 
 func (k *conn) client() string {

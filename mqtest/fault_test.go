@@ -132,6 +132,44 @@ func TestPartition(t *testing.T) {
 	})
 }
 
+func TestOnlyOfASilentConnectionAreMembersTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		talks   bool // sends other requests than heartbeats, rather than being cut off
+		notices int
+	}{
+		"cut off":       {false, 1},
+		"no heartbeats": {true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, c *Cluster, cl *client) {
+				lost := newClient(t, c)
+				cl.join("g", "orders")
+				lost.join("g", "orders")
+				synctest.Wait()
+				cl.notices(protocol.ReqConsumersChanged)
+				if !test.talks {
+					c.Partition(lost.id, "broker-a")
+				}
+				for range 13 {
+					time.Sleep(10 * time.Second)
+					cl.join("g", "orders")
+					if test.talks {
+						lost.call("", protocol.MaxOffset{Topic: "orders"}.Frame())
+					}
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if n := cl.notices(protocol.ReqConsumersChanged); n != test.notices {
+					t.Errorf("told %d times, want %d", n, test.notices)
+				}
+				if members := c.Members("g"); len(members) != 1 {
+					t.Errorf("%v after 131 s", members)
+				}
+			})
+		})
+	}
+}
+
 func TestWhatAPartitionHoldsUpArrives(t *testing.T) {
 	bubble(t, Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, c *Cluster, cl *client) {
 		cl.send("orders", "first")
