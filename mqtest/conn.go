@@ -28,6 +28,7 @@ type conn struct {
 
 	mu       sync.Mutex // never held while anything waits
 	clientID string     // as it called itself in a heartbeat; empty before
+	heard    time.Time  // when the client's latest frame got here
 	out      []byte
 	last     bool // close once out is written
 	closed   bool
@@ -44,7 +45,7 @@ type asked struct {
 func newConn(s *server, nc net.Conn) *conn {
 	return &conn{
 		server: s, nc: nc, remote: addrPort(nc.RemoteAddr()),
-		done: make(chan struct{}), wake: make(chan struct{}, 1), asked: map[int32]*asked{},
+		done: make(chan struct{}), wake: make(chan struct{}, 1), asked: map[int32]*asked{}, heard: time.Now(),
 	}
 }
 
@@ -62,30 +63,35 @@ func (k *conn) read() {
 	r := bufio.NewReaderSize(k.nc, 64<<10)
 	for {
 		f, err := frame.Read(r)
-		if err != nil || !k.pass() {
+		if err != nil || !k.pass(k.done) {
 			break
 		}
+		k.mu.Lock()
+		k.heard = time.Now()
+		k.mu.Unlock()
 		if f.IsAnswer() {
 			k.answered(f)
 		} else {
 			k.server.receive(&call{conn: k, req: f})
 		}
 	}
-	k.pass() // the end of a connection is news that a partition holds up too
+	k.pass(k.done) // the end of a connection is news that a partition holds up too
 	k.close()
 	k.server.gone(k)
+	k.pass(k.server.cluster.closing) // and so for the client, when the server was the one to end it
+	_ = k.nc.Close()
 }
 
-// pass waits while a partition lies between the client and the server; false once the server has closed the connection.
-func (k *conn) pass() bool {
+// pass waits while a partition lies between the client and the server; false once end is closed.
+func (k *conn) pass(end <-chan struct{}) bool {
 	for {
 		gate := k.server.cluster.partitions.gate(k)
 		if gate == nil {
-			return !isClosed(k.done)
+			return !isClosed(end)
 		}
 		select {
 		case <-gate:
-		case <-k.done:
+		case <-end:
 			return false
 		}
 	}
@@ -103,7 +109,7 @@ func (k *conn) write() {
 		out, last := k.out, k.last
 		k.out = nil
 		k.mu.Unlock()
-		if !k.pass() {
+		if !k.pass(k.done) {
 			return
 		}
 		if len(out) > 0 {
@@ -195,7 +201,8 @@ func (k *conn) settle(opaque int32, f *frame.Frame) {
 	}
 }
 
-// close ends the connection from the server's side, at once. It may be called again.
+// close ends the connection from the server's side, at once; a client behind a partition notices when that heals. It may
+// be called again.
 func (k *conn) close() {
 	k.mu.Lock()
 	if k.closed {
@@ -207,7 +214,11 @@ func (k *conn) close() {
 	k.asked = nil
 	k.mu.Unlock()
 	close(k.done)
-	_ = k.nc.Close()
+	if k.server.cluster.partitions.gate(k) == nil || isClosed(k.server.cluster.closing) {
+		_ = k.nc.Close()
+	} else {
+		_ = k.nc.SetDeadline(time.Now()) // ends write, and read, which then waits to close nc
+	}
 	// Whoever asked holds no lock of a server when it is called back.
 	k.server.cluster.schedule.after(0, func() {
 		for _, a := range asked {
@@ -222,6 +233,13 @@ func (k *conn) identify(clientID string) {
 	k.mu.Lock()
 	k.clientID = clientID
 	k.mu.Unlock()
+}
+
+// isSilent tells whether nothing has come from the client for longer than limit.
+func (k *conn) isSilent(limit time.Duration) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Since(k.heard) > limit
 }
 
 func (k *conn) client() string {

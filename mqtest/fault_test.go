@@ -132,6 +132,44 @@ func TestPartition(t *testing.T) {
 	})
 }
 
+func TestOnlyOfASilentConnectionAreMembersTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		talks   bool // sends other requests than heartbeats, rather than being cut off
+		notices int
+	}{
+		"cut off":       {false, 1},
+		"no heartbeats": {true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, c *Cluster, cl *client) {
+				lost := newClient(t, c)
+				cl.join("g", "orders")
+				lost.join("g", "orders")
+				synctest.Wait()
+				cl.notices(protocol.ReqConsumersChanged)
+				if !test.talks {
+					c.Partition(lost.id, "broker-a")
+				}
+				for range 13 {
+					time.Sleep(10 * time.Second)
+					cl.join("g", "orders")
+					if test.talks {
+						lost.call("", protocol.MaxOffset{Topic: "orders"}.Frame())
+					}
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if n := cl.notices(protocol.ReqConsumersChanged); n != test.notices {
+					t.Errorf("told %d times, want %d", n, test.notices)
+				}
+				if members := c.Members("g"); len(members) != 1 {
+					t.Errorf("%v after 131 s", members)
+				}
+			})
+		})
+	}
+}
+
 func TestWhatAPartitionHoldsUpArrives(t *testing.T) {
 	bubble(t, Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, c *Cluster, cl *client) {
 		cl.send("orders", "first")
@@ -145,12 +183,53 @@ func TestWhatAPartitionHoldsUpArrives(t *testing.T) {
 	})
 }
 
+func TestAStopBehindAPartitionIsNoticedOnceItHeals(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, c *Cluster, cl *client) {
+		nc, err := c.Config().Dial(t.Context(), "tcp", cl.address("broker-a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		noticed := make(chan error, 1)
+		go func() {
+			_, err := nc.Read(make([]byte, 1))
+			noticed <- err
+		}()
+		p := c.Partition("", "broker-a")
+		if err := c.Restart("broker-a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		select {
+		case err := <-noticed:
+			t.Fatal("through the partition:", err)
+		default:
+		}
+		if _, err := nc.Write([]byte("x")); err != nil {
+			t.Fatal("through the partition:", err)
+		}
+		p.Heal()
+		synctest.Wait()
+		select {
+		case err := <-noticed:
+			if !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+		default:
+			t.Fatal("not noticed after the partition")
+		}
+	})
+}
+
 func TestCloseDuringAPartition(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, c *Cluster, cl *client) {
 		cl.join("g")
 		c.Partition("", "")
 		if _, err := cl.try("broker-a", protocol.MaxOffset{Topic: "x"}.Frame(), time.Second); err == nil {
 			t.Fatal("answered")
+		}
+		if err := c.Stop("broker-a"); err != nil { // leaves a connection that only the end of the cluster closes
+			t.Fatal(err)
 		}
 		go cl.try("namesrv-a", protocol.GetCluster{}.Frame(), time.Hour)
 		synctest.Wait()

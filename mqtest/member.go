@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	silenceLimit = 120 * time.Second // without a heartbeat, a member is forgotten (channelExpiredTimeout)
-	scanEvery    = 10 * time.Second  // how often a broker looks for such (ClientHousekeepingService)
+	// silenceLimit is how long a member may go without a heartbeat (channelExpiredTimeout), and its connection without
+	// anything (serverChannelMaxIdleTimeSeconds).
+	silenceLimit = 120 * time.Second
+	scanEvery    = 10 * time.Second // how often a broker looks for such (ClientHousekeepingService)
 )
 
 // group is a consumer group that has members (ConsumerGroupInfo).
@@ -194,15 +196,19 @@ func (b *broker) planScan() {
 	})
 }
 
-// expire closes the connections of members that sent no heartbeat for too long. A real broker doesn't tell the others
-// of it either: they notice when they next ask who is there.
+// expire closes the connections of members that sent no heartbeat for too long. When nothing else came either, that is
+// the end of a connection like any other, and the remaining members are told. A real broker tells them nothing of a
+// member that still sends other requests, either: they notice when they next ask who is there.
 func (b *broker) expire() {
 	for name, g := range b.members {
 		for _, m := range slices.Clone(g.members) {
-			if time.Since(m.seen) > silenceLimit {
-				m.conn.close()
+			if time.Since(m.seen) <= silenceLimit {
+				continue
+			}
+			if !m.conn.isSilent(silenceLimit) {
 				b.removeMember(g, m.conn, false)
 			}
+			m.conn.close() // disconnected removes it where it still is a member
 		}
 		if len(g.members) == 0 {
 			delete(b.members, name)

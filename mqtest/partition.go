@@ -6,8 +6,8 @@ import (
 )
 
 // Partition is a network between a client and a server through which nothing passes. Connections stay open and silent,
-// both ways; new ones don't come about. The server doesn't notice a client's end either: brokers forget a member that is
-// cut off after 120 s without a heartbeat.
+// both ways; new ones don't come about. Neither side notices that the other has ended a connection before Heal: brokers
+// forget a member that is cut off after 120 s without a heartbeat.
 type Partition struct {
 	cluster        *Cluster
 	client, server string

@@ -63,12 +63,12 @@ func TestSixteenRetriesAndADeadLetter(t *testing.T) {
 func TestDeadLetterAtOnce(t *testing.T) {
 	bubble(t, Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, c *Cluster, cl *client) {
 		cl.join("g", "orders")
-		for i, back := range []protocol.SendBack{{DelayLevel: -1}, {}} {
+		for i, back := range []protocol.SendBack{{DelayLevel: -1}, {}, {}} {
 			cl.send("orders", "one")
 			back.Group, back.OriginTopic, back.Offset = "g", "orders", cl.messages("g", "orders", int64(i))[0].CommitLogOffset
 			req := back.Frame()
-			if i == 1 {
-				req.Fields = append(req.Fields, protocol.AnswerNumber("maxReconsumeTimes", 0).Fields...)
+			if i > 0 { // 0, then -1
+				req.Fields = append(req.Fields, protocol.AnswerNumber("maxReconsumeTimes", int64(1-i)).Fields...)
 			}
 			cl.ok(req)
 			if dead := cl.messages("g", "%DLQ%g", int64(i)); len(dead) != 1 {
@@ -76,6 +76,12 @@ func TestDeadLetterAtOnce(t *testing.T) {
 			}
 		}
 		cl.refused(protocol.CodeSystemError, protocol.SendBack{Group: "g", Offset: 1}.Frame())
+		req := sendRequest("%RETRY%g", "one").Frame()
+		req.Fields = append(req.Fields, protocol.AnswerNumber("l", -1).Fields...)
+		cl.ok(req)
+		if dead := cl.messages("g", "%DLQ%g", 3); len(dead) != 1 {
+			t.Fatalf("a plain retry: %d dead letters", len(dead))
+		}
 	})
 }
 

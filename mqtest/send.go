@@ -13,7 +13,7 @@ import (
 
 // send stores one message or a batch (SendMessageProcessor).
 func (b *broker) send(c *call) *frame.Frame {
-	m, err := protocol.ParseSendRequest(c.req)
+	m, limited, err := protocol.ParseSendRequest(c.req)
 	if err != nil {
 		return malformed(err)
 	}
@@ -30,7 +30,7 @@ func (b *broker) send(c *call) *frame.Frame {
 	if m.Batch {
 		return b.sendBatch(c, &m)
 	}
-	return b.sendOne(c, &m)
+	return b.sendOne(c, &m, limited)
 }
 
 // regional adds what every answer to a send carries.
@@ -63,14 +63,14 @@ func (b *broker) checkSend(m *protocol.SendMessage) (*topic, *frame.Frame) {
 	return t, nil
 }
 
-func (b *broker) sendOne(c *call, m *protocol.SendMessage) *frame.Frame {
+func (b *broker) sendOne(c *call, m *protocol.SendMessage, limited bool) *frame.Frame {
 	props := readProperties(m.Properties)
 	props.drop(protocol.PropertyPopCheckpoint)
 	props.set(protocol.PropertyRegion, defaultRegion)
 	props.set(protocol.PropertyTraceOn, "true")
 	queue := m.QueueID
 	if strings.HasPrefix(m.Topic, retryPrefix) {
-		if refusal := b.retryBySend(m, &props); refusal != nil {
+		if refusal := b.retryBySend(m, limited, &props); refusal != nil {
 			return regional(refusal)
 		}
 	}
@@ -100,14 +100,15 @@ func (b *broker) sendOne(c *call, m *protocol.SendMessage) *frame.Frame {
 
 // retryBySend treats a plain send to a group's retry topic (SendMessageProcessor.handleRetryAndDLQ). While the group
 // holds any queue lock, it goes to the dead letters: since 5.0 brokers take it for a message of an ordered consumer.
-func (b *broker) retryBySend(m *protocol.SendMessage, props *properties) *frame.Frame {
+// limited tells that the sender wrote how many retries there are, be it -1.
+func (b *broker) retryBySend(m *protocol.SendMessage, limited bool, props *properties) *frame.Frame {
 	name := strings.TrimPrefix(m.Topic, retryPrefix)
 	config, ok := b.findGroup(name)
 	if !ok {
 		return refuse(protocol.CodeGroupNotExist, "subscription group not exist, "+name)
 	}
 	most := config.RetryMaxTimes
-	if m.MaxReconsumeTimes >= 0 {
+	if limited {
 		most = m.MaxReconsumeTimes
 	}
 	if m.ReconsumeTimes > most || b.anyLocked(name) {

@@ -12,7 +12,7 @@ import (
 // sendBack writes a message to the group's retry topic, to be delivered after a while, or to its dead letters when the
 // group has had it often enough (AbstractSendMessageProcessor.consumerSendMsgBack).
 func (b *broker) sendBack(c *call) *frame.Frame {
-	back, err := protocol.ParseSendBack(c.req)
+	back, limited, err := protocol.ParseSendBack(c.req)
 	if err != nil {
 		return malformed(err)
 	}
@@ -39,7 +39,7 @@ func (b *broker) sendBack(c *call) *frame.Frame {
 	}
 	props.set(protocol.PropertyWait, "false")
 	most := config.RetryMaxTimes
-	if back.MaxReconsumeTimes >= 0 {
+	if limited { // a written -1 too: each message has been retried more often than that
 		most = back.MaxReconsumeTimes
 	}
 	level := back.DelayLevel

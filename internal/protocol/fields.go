@@ -64,3 +64,11 @@ func (r *reader) int64Or(key string, absent int64) int64 {
 	}
 	return r.int64(key)
 }
+
+// int32IfSet reads a field that may be absent, and of which no value can stand for that.
+func (r *reader) int32IfSet(key string) (value int32, set bool) {
+	if v, ok := r.fields.Get(key); !ok || v == "" {
+		return 0, false
+	}
+	return r.int32(key), true
+}

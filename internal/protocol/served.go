@@ -17,14 +17,16 @@ var sendNames = [14]string{
 var sendLetters = [14]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"}
 
 // ParseSendRequest reads a send as a broker does: request 10 by its long field names, 310 and 320 by the letters.
-// MaxReconsumeTimes is -1 when the sender left it out.
-func ParseSendRequest(f *frame.Frame) (SendMessage, error) {
+// limited tells whether the sender wrote MaxReconsumeTimes, whose every value counts: only without it the group's own
+// setting does.
+func ParseSendRequest(f *frame.Frame) (m SendMessage, limited bool, err error) {
 	names := &sendLetters
 	if f.Code == ReqSendMessage {
 		names = &sendNames
 	}
 	r := reader{fields: f.Fields}
-	m := SendMessage{
+	most, limited := r.int32IfSet(names[11])
+	m = SendMessage{
 		ProducerGroup:     r.text(names[0]),
 		Topic:             r.text(names[1]),
 		DefaultTopic:      r.text(names[2]),
@@ -35,15 +37,15 @@ func ParseSendRequest(f *frame.Frame) (SendMessage, error) {
 		Flag:              r.int32(names[7]),
 		Properties:        Properties(r.text(names[8])),
 		ReconsumeTimes:    int32(r.int64Or(names[9], 0)),
-		MaxReconsumeTimes: int32(r.int64Or(names[11], -1)),
+		MaxReconsumeTimes: most,
 		Batch:             f.Fields.Bool(names[12]),
 		BrokerName:        r.text(names[13]),
 		Body:              f.Body,
 	}
 	if r.err != nil {
-		return SendMessage{}, badAnswer(f.Code, r.err)
+		return SendMessage{}, false, badAnswer(f.Code, r.err)
 	}
-	return m, nil
+	return m, limited, nil
 }
 
 // ParsePullRequest reads a [PullMessage] as a broker does.
@@ -70,22 +72,24 @@ func ParsePullRequest(f *frame.Frame) (PullMessage, error) {
 	return p, nil
 }
 
-// ParseSendBack reads a [SendBack] as a broker does. MaxReconsumeTimes is -1 when the member left it out.
-func ParseSendBack(f *frame.Frame) (SendBack, error) {
+// ParseSendBack reads a [SendBack] as a broker does. limited tells whether the member wrote MaxReconsumeTimes, as
+// [ParseSendRequest] does.
+func ParseSendBack(f *frame.Frame) (s SendBack, limited bool, err error) {
 	r := reader{fields: f.Fields}
-	s := SendBack{
+	most, limited := r.int32IfSet("maxReconsumeTimes")
+	s = SendBack{
 		Group:             r.text("group"),
 		Offset:            r.int64("offset"),
 		DelayLevel:        r.int32("delayLevel"),
 		OriginID:          r.text("originMsgId"),
 		OriginTopic:       r.text("originTopic"),
-		MaxReconsumeTimes: int32(r.int64Or("maxReconsumeTimes", -1)),
+		MaxReconsumeTimes: most,
 		BrokerName:        r.text("bname"),
 	}
 	if r.err != nil {
-		return SendBack{}, badAnswer(ReqSendBack, r.err)
+		return SendBack{}, false, badAnswer(ReqSendBack, r.err)
 	}
-	return s, nil
+	return s, limited, nil
 }
 
 // ParseLockRequest reads the body of a [LockQueues].
