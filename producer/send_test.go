@@ -187,7 +187,8 @@ func TestBrokersListTheGroupUntilClose(t *testing.T) {
 		if err := p.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"join red%checkout", "leave red%checkout"}; !slices.Equal(f.members, want) {
+		// The heartbeat of a new connection and that of the joining may both name the group.
+		if want := []string{"join red%checkout", "leave red%checkout"}; !slices.Equal(slices.Compact(f.members), want) {
 			t.Errorf("the broker heard %q, want %q", f.members, want)
 		}
 	})
