@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
@@ -32,6 +33,11 @@ func TestBrokerCrashKeepsPositions(t *testing.T) {
 	if err := cluster.Broker(0).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	a := admin.New(client)
+	eventually(t, "the broker reached again", func() bool { // for up to a second after a failed dial nothing is dialed
+		_, err := a.Offsets(t.Context(), "billing", "orders")
+		return err == nil
+	})
 	eventually(t, "all committed again", func() bool { return committed(t, client, "billing", "orders") == 400 })
 	c.end(t)
 	send(t, client, "orders", "after", 200)
