@@ -8,33 +8,37 @@ import (
 )
 
 const (
-	codecJSON   = 0 // SerializeType.JSON
-	codecBinary = 1 // SerializeType.ROCKETMQ
-
 	prefixSize = 8 // both length words
 
 	ownLanguage = "GO"
 	ownVersion  = 493 // MQVersion.Version.V5_4_0.ordinal(), which mqadmin prints by name
 )
 
-// Append appends f as it goes on the wire, with a JSON header, and returns the
-// extended slice. It neither keeps nor changes f. Bytes that aren't UTF-8 in a
-// header string become U+FFFD: a server that meets them refuses the header and
-// closes the connection on everyone. An error wraps ErrTooLarge and leaves dst
-// as it was.
+// Append appends f as it goes on the wire, with a header in f.Codec, and returns
+// the extended slice. It neither keeps nor changes f. What the binary codec
+// can't say, which is an empty field, goes as JSON. Bytes that aren't UTF-8 in a
+// header string become U+FFFD, by Append or by the server: one that met them in
+// JSON would close the connection on everyone. An error wraps ErrTooLarge and
+// leaves dst as it was.
 func Append(dst []byte, f *Frame) ([]byte, error) {
 	start := len(dst)
 	if len(f.Body) > MaxSize-prefixSize {
 		return dst, tooLarge(f, prefixSize+len(f.Body))
 	}
 	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
-	dst = appendHeader(dst, f)
+	codec := JSON
+	if f.Codec == Binary && fitsBinary(f) {
+		codec = Binary
+		dst = appendBinary(dst, f)
+	} else {
+		dst = appendJSON(dst, f)
+	}
 	header := len(dst) - start - prefixSize
 	if size := prefixSize + header + len(f.Body); size > MaxSize {
 		return dst[:start], tooLarge(f, size)
 	}
 	binary.BigEndian.PutUint32(dst[start:], uint32(4+header+len(f.Body)))
-	binary.BigEndian.PutUint32(dst[start+4:], codecJSON<<24|uint32(header))
+	binary.BigEndian.PutUint32(dst[start+4:], uint32(codec)<<24|uint32(header))
 	return append(dst, f.Body...), nil
 }
 
@@ -42,14 +46,20 @@ func tooLarge(f *Frame, size int) error {
 	return fmt.Errorf("%w: request or answer code %d takes %d bytes, RocketMQ takes %d; send less in one", ErrTooLarge, f.Code, size, MaxSize)
 }
 
-func appendHeader(dst []byte, f *Frame) []byte {
-	language, version := f.Language, f.Version
+// origin is what the frame says of its sender.
+func (f *Frame) origin() (language string, version int32) {
+	language, version = f.Language, f.Version
 	if language == "" {
 		language = ownLanguage
 	}
 	if version == 0 {
 		version = ownVersion
 	}
+	return language, version
+}
+
+func appendJSON(dst []byte, f *Frame) []byte {
+	language, version := f.origin()
 	dst = append(dst, `{"code":`...)
 	dst = strconv.AppendInt(dst, int64(f.Code), 10)
 	dst = append(dst, `,"language":`...)

@@ -1,11 +1,51 @@
 package frame
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
 
 // languages are LanguageCode's names by its numbers.
 var languages = [...]string{
 	"JAVA", "CPP", "DOTNET", "PYTHON", "DELPHI", "ERLANG", "RUBY",
 	"OTHER", "HTTP", "GO", "PHP", "OMS", "RUST", "NODE_JS",
+}
+
+// fitsBinary tells whether the binary codec can say what f says: Java reads an
+// empty string as null, which is not the same in a field, and codes, versions
+// and keys have 16 bits.
+func fitsBinary(f *Frame) bool {
+	for i := range f.Fields {
+		if f.Fields[i].Value == "" || f.Fields[i].Key == "" || len(f.Fields[i].Key) > math.MaxInt16 {
+			return false
+		}
+	}
+	language, version := f.origin()
+	return f.Code == int32(int16(f.Code)) && version == int32(int16(version)) && slices.Contains(languages[:], language)
+}
+
+// appendBinary writes what parseBinary reads.
+func appendBinary(dst []byte, f *Frame) []byte {
+	language, version := f.origin()
+	dst = binary.BigEndian.AppendUint16(dst, uint16(f.Code))
+	dst = append(dst, byte(slices.Index(languages[:], language)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(version))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(f.Opaque))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(f.Flag))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(f.Remark)))
+	dst = append(dst, f.Remark...)
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	for i := range f.Fields {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(f.Fields[i].Key)))
+		dst = append(dst, f.Fields[i].Key...)
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(f.Fields[i].Value)))
+		dst = append(dst, f.Fields[i].Value...)
+	}
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
 }
 
 // parseBinary reads a codec 1 header (RocketMQSerializable):

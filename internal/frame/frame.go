@@ -20,6 +20,16 @@ var ErrMalformed = errors.New("malformed frame")
 // it again is useless; send less.
 var ErrTooLarge = errors.New("frame too large")
 
+// Codec is how a header is written (RocketMQ's SerializeType).
+type Codec byte
+
+// JSON is what servers answer and ask in, unless they are configured otherwise. Binary (SerializeType.ROCKETMQ) takes
+// both sides less time. Servers since 4.0 read both, whatever they are configured to write.
+const (
+	JSON   Codec = 0
+	Binary Codec = 1
+)
+
 // Bits of Frame.Flag (RemotingCommand's RPC_TYPE and RPC_ONEWAY).
 const (
 	flagAnswer = 1 << 0
@@ -37,6 +47,7 @@ type Frame struct {
 	Remark   string // why an answer's code isn't 0; may be empty
 	Fields   Fields // extFields: the parameters of the request or answer
 	Body     []byte // nil when empty
+	Codec    Codec  // of the header: what Read found, and what Append is to write
 }
 
 // IsAnswer reports whether the frame answers a request.

@@ -29,7 +29,7 @@ func Read(r *bufio.Reader) (*Frame, error) {
 	}
 	size := int32(binary.BigEndian.Uint32(prefix))
 	word := binary.BigEndian.Uint32(prefix[4:])
-	codec, header := word>>24, int(word&0xFFFFFF)
+	codec, header := Codec(word>>24), int(word&0xFFFFFF)
 	if size < 4 || size > MaxSize {
 		return nil, fmt.Errorf("%w: length %d, want 4 to %d", ErrMalformed, size, MaxSize)
 	}
@@ -37,7 +37,7 @@ func Read(r *bufio.Reader) (*Frame, error) {
 	if body < 0 {
 		return nil, fmt.Errorf("%w: header of %d bytes in a frame of %d", ErrMalformed, header, size)
 	}
-	if codec != codecJSON && codec != codecBinary {
+	if codec != JSON && codec != Binary {
 		return nil, fmt.Errorf("%w: header codec %d, want 0 (JSON) or 1 (RocketMQ)", ErrMalformed, codec)
 	}
 	if _, err := r.Discard(prefixSize); err != nil {
@@ -47,8 +47,8 @@ func Read(r *bufio.Reader) (*Frame, error) {
 	if err != nil {
 		return nil, readError("header", err)
 	}
-	f := new(Frame)
-	if codec == codecJSON {
+	f := &Frame{Codec: codec}
+	if codec == JSON {
 		err = parseJSON(text, f)
 	} else {
 		err = parseBinary(text, f)

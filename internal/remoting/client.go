@@ -111,6 +111,7 @@ func (c *Client) Send(ctx context.Context, address string, req *frame.Frame) err
 // before it is encoded: what must be in each (a signature) belongs here.
 func (c *Client) outgoing(req *frame.Frame, flags int32) frame.Frame {
 	f := *req
+	f.Codec = frame.Binary // a broker parses JSON headers by reflection, once for each request
 	f.Flag = f.Flag&^(flagAnswer|flagOneWay) | flags
 	return f
 }

@@ -2,8 +2,8 @@ package remoting_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -131,7 +131,7 @@ func FuzzServer(f *testing.F) {
 func lean(nc net.Conn, body int) {
 	const head = `{"code":0,"extFields":{"msgId":"AC11000100002A9F0000000000000000","queueId":"3","queueOffset":"1234567"},"flag":1,"language":"JAVA","version":513,"opaque":`
 	r := bufio.NewReaderSize(nc, 64<<10)
-	var out []byte
+	var out, opaque []byte
 	padding := make([]byte, body)
 	for {
 		prefix, err := r.Peek(8)
@@ -143,8 +143,7 @@ func lean(nc net.Conn, body int) {
 		if err != nil {
 			return
 		}
-		_, opaque, _ := bytes.Cut(whole, []byte(`"opaque":`))
-		opaque = opaque[:bytes.IndexByte(opaque, ',')]
+		opaque = strconv.AppendInt(opaque[:0], int64(binary.BigEndian.Uint32(whole[13:])), 10)
 		header := len(head) + len(opaque) + 1
 		total := 4 + header + body
 		out = append(out, byte(total>>24), byte(total>>16), byte(total>>8), byte(total), 0, 0, byte(header>>8), byte(header))
