@@ -26,9 +26,9 @@ type window struct {
 	running int    // begun and not finished
 
 	retired bool
-	closed  bool      // nothing begins at all
-	since   time.Time // when it retired
-	lanes   *lanes    // told when it retires or is closed; nil unless its queue keeps an order
+	closed  bool          // nothing begins at all
+	since   time.Time     // when it retired
+	lanes   *lanes        // told when it retires or is closed; nil unless its queue keeps an order
 	stale   bool          // the queue's position was moved: what still runs counts for nothing
 	idle    chan struct{} // closed when retired and nothing runs or is still to begin
 	room    chan struct{} // parked pull loop; nil when none
