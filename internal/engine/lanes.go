@@ -30,6 +30,7 @@ type lane struct {
 	first, last *task       // who stand
 	timer       *time.Timer // not nil while first waits; then none of the lane is out
 	due         time.Time   // when it has waited enough
+	waits       uint64      // how often the lane has waited
 	next        *lane       // in the free list
 }
 

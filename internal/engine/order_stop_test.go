@@ -233,6 +233,7 @@ func TestResetInOrder(t *testing.T) {
 		r.Reset(groupG, topicT, 0, 0)
 		eventually(t, "b and c from the start", func() bool { return len(read()) == 6 })
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := read()[3:]; !slices.Contains(got, "fails") || !slices.Contains(got, "b2") || !slices.Contains(got, "c") {
 			t.Errorf("after the reset, while a's handler hangs, %v came", got)
 		}
@@ -266,6 +267,7 @@ func TestLaneWaitsForTheLock(t *testing.T) {
 			r.sendKey(0, fmt.Sprint(i%3), fmt.Sprint(i))
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if s := e.Snapshot().Topics["t"]; g.len() != 0 || s.Active != 0 {
 			t.Errorf("%d came without the lock, %d active", g.len(), s.Active)
 		}
@@ -278,6 +280,7 @@ func TestLaneWaitsForTheLock(t *testing.T) {
 		held.Store(false)
 		r.sendKey(0, "a", "more")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		e.mustStop()
 		if g.len() != 10 || r.Offset(groupG, topicT, 0) != 10 {
 			t.Errorf("%d came, committed %d", g.len(), r.Offset(groupG, topicT, 0))
@@ -310,6 +313,7 @@ func TestShrinkInOrder(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		most.Store(0)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if most.Load() != 2 {
 			t.Errorf("at most %d handlers, want 2", most.Load())
 		}
@@ -317,6 +321,7 @@ func TestShrinkInOrder(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		before := came.Load()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if came.Load() != before {
 			t.Errorf("%d more came without workers", came.Load()-before)
 		}

@@ -160,6 +160,7 @@ func TestOrderWithFailingHandlers(t *testing.T) {
 				e := r.run(inOrder(test.order, workers, check.badHandler))
 				eventually(t, "all done", func() bool { return check.count() == queues*perQueue })
 				time.Sleep(time.Second)
+				synctest.Wait()
 				check.report(t)
 				if check.most != test.atOnce {
 					t.Errorf("at most %d handlers at once, want %d", check.most, test.atOnce)
@@ -230,6 +231,7 @@ func TestVerdictsInOrder(t *testing.T) {
 				r.sendKey(0, "a", "behind")
 				r.sendKey(0, "b", "other")
 				time.Sleep(5 * time.Minute)
+				synctest.Wait()
 				behind, bad := test.again, []time.Duration{0, test.again}
 				if behind < 0 {
 					behind, bad = 0, bad[:1]
@@ -278,6 +280,7 @@ func TestRetriesInOrder(t *testing.T) {
 				cfg.Retries = test.retries
 				e := r.run(cfg)
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if want := append(slices.Repeat([]string{"bad"}, test.attempts), "good"); !slices.Equal(came, want) {
 					t.Errorf("%d came: %v, want %d times bad, then good", len(came), came, test.attempts)
 				}
@@ -306,6 +309,7 @@ func TestDeadLetterHoldsItsLane(t *testing.T) {
 		r.sendKey(0, "a", "behind")
 		r.sendKey(0, "b", "other")
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if got := g.sorted(); !slices.Equal(got, []string{"other"}) {
 			t.Errorf("handled %v while the dead letter isn't stored", got)
 		}
@@ -342,6 +346,7 @@ func TestWaitingTakesNoWorker(t *testing.T) {
 			return nil
 		}))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if g.len() != 5000 {
 			t.Errorf("%d of 5000 handled beside 50 that wait", g.len())
 		}
@@ -378,6 +383,7 @@ func TestFailingKeysBound(t *testing.T) {
 			return nil
 		}))
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := g.len(); got < minCached || got > minCached+pullBatch {
 			t.Errorf("%d of the other key handled, want those beside the first %d of the failing one", got, minCached)
 		}
@@ -397,6 +403,7 @@ func TestRetryNowDoesNotSpin(t *testing.T) {
 		cfg.Retries = 1 << 30
 		e := r.run(cfg)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if calls < 500 || calls > 1001 {
 			t.Errorf("%d calls in 10 s", calls)
 		}

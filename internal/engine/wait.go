@@ -28,16 +28,16 @@ func (o *lane) wait(t task, d time.Duration) bool {
 		o.last = &t
 	}
 	o.first, o.due = &t, due
-	var timer *time.Timer
-	timer = time.AfterFunc(d, func() { l.resume(o, timer) })
-	o.timer = timer
+	o.waits++
+	n := o.waits
+	o.timer = time.AfterFunc(d, func() { l.resume(o, n) })
 	return true
 }
 
-// resume goes on with the message that has waited, unless the lane no longer waits for it.
-func (l *lanes) resume(o *lane, timer *time.Timer) {
+// resume goes on with the message for which the lane has waited its nth time, unless it no longer does.
+func (l *lanes) resume(o *lane, n uint64) {
 	l.mu.Lock()
-	if o.timer != timer {
+	if o.timer == nil || o.waits != n {
 		l.mu.Unlock()
 		return
 	}
