@@ -369,3 +369,59 @@ func TestRunningInfoTellsOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestKillInOrder: a Client that is closed under a consumer, as good as a kill -9, repeats what was done above the lowest
+// message that wasn't, in order: with one that fails, everything of the other keys, and nothing where order is the queue's.
+func TestKillInOrder(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		order          Order
+		before, repeat int
+	}{
+		"key": {OrderKey, 1 + 50, 50}, "queue": {OrderQueue, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newScripted("b")
+				s.Topic(topicT, 1)
+				g := &got{}
+				var fails atomic.Bool
+				fails.Store(true)
+				check := map[bool]*orderCheck{true: newOrderCheck(byKey), false: newOrderCheck(byKey)} // before and after
+				handle := func(_ context.Context, m *rocketkit.Message) error {
+					check := check[fails.Load()]
+					check.begin(m)
+					defer check.end(m, true)
+					g.add(m)
+					if fails.Load() && m.ShardingKey() == "bad" {
+						return &Verdict{Action: Retry, Delay: time.Hour}
+					}
+					return nil
+				}
+				killed := rigOn(t, s, "killed")
+				killed.sendKey(0, "bad", "bad")
+				for i := range 50 {
+					killed.sendKey(0, fmt.Sprint(i%5), fmt.Sprint(i))
+				}
+				e := killed.run(inOrder(test.order, 4, handle))
+				eventually(t, "all but one done", func() bool { return g.len() == test.before })
+				time.Sleep(time.Minute) // whatever can be committed is
+				_ = killed.client.Close(context.Background())
+				_ = e.stop()
+				if got := s.Offset(groupG, topicT, 0); got != 0 {
+					t.Errorf("committed %d over the message that fails", got)
+				}
+				fails.Store(false)
+				next := rigOn(t, s, "next").run(inOrder(test.order, 4, handle))
+				eventually(t, "everything committed", func() bool { return s.Offset(groupG, topicT, 0) == 51 })
+				next.mustStop()
+				if want := 1 + 51 + test.repeat; g.len() != want {
+					t.Errorf("%d deliveries, want %d", g.len(), want)
+				}
+				check[true].report(t)
+				check[false].report(t)
+			})
+		})
+	}
+}
