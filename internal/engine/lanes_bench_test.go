@@ -48,6 +48,7 @@ func properties(keys int) []protocol.Properties {
 }
 
 func benchmarkQueue(b *testing.B, cfg Topic, properties []protocol.Properties) {
+	b.Helper()
 	settings := config(nil)
 	settings.Topics = map[string]Topic{"t": cfg}
 	e := newRig(b).engine(settings)

@@ -133,6 +133,7 @@ func (l *laneModel) finishOne(t *rapid.T) {
 
 // newLaneModel makes a queue, with a broker that takes dead letters or not.
 func newLaneModel(t *testing.T) *laneModel {
+	t.Helper()
 	r := newRig(t)
 	r.Topic(topicT, 1)
 	l := &laneModel{running: map[string]*run{}, held: true}
