@@ -30,7 +30,8 @@ type Config struct {
 
 	// Retries is how often a failing message is delivered again before it goes to the dead-letter topic.
 	// 0 means the group's setting on the broker, 16 unless an operator changed it; negative means none: the first
-	// failure dead-letters.
+	// failure dead-letters. Where a topic's Order keeps a failing message in its place, 0 means 16, whatever the broker's
+	// setting.
 	Retries int
 
 	// Drain is how long running handlers may go on after the end of Run's context, before theirs ends too.
@@ -55,6 +56,16 @@ type Topic struct {
 	// Timeout is how long a handler may take before its context ends, counted from its start. 0 means 1 min; negative
 	// means none.
 	Timeout time.Duration
+
+	// Order says which messages are handled one after the other. 0 is OrderNone: none.
+	Order Order
+
+	// Key tells a message's key, for OrderKey only; an empty key is none. nil means Message.ShardingKey. All messages of
+	// a key must lie in one queue, as they do when the producer's ShardingKey is this key, or follows from it. Key is called
+	// once for each message as it is received, by one goroutine per queue, so it must be quick and safe for concurrent
+	// use; a compressed message is decompressed for it once more. A message of which Key panics fails with that on each
+	// attempt, among those that have no key.
+	Key func(*rocketkit.Message) string
 }
 
 // What zero values mean.
@@ -135,6 +146,12 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 	if t.Workers < 0 || t.Workers > maxWorkers {
 		return none, configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
 	}
+	if !t.Order.valid() {
+		return none, configError(field+".Order", "%d is none of OrderNone, OrderKey and OrderQueue", t.Order)
+	}
+	if t.Key != nil && t.Order != OrderKey {
+		return none, configError(field+".Key", "is set, but Order isn't OrderKey, which alone uses it")
+	}
 	if t.Workers == 0 {
 		t.Workers = DefaultWorkers
 	}
@@ -146,6 +163,7 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 	}
 	return engine.Topic{
 		Tags: slices.Clone(t.Tags), Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout), Handle: handle,
+		Order: t.Order.engine(), Key: t.Key,
 	}, nil
 }
 

@@ -72,6 +72,10 @@ func TestConfigErrors(t *testing.T) {
 		"tag in control chars": {one("orders", Topic{Handler: nothing, Tags: []string{"a\x02"}}), `Topics["orders"].Tags[0]:`},
 		"negative workers":     {one("orders", Topic{Handler: nothing, Workers: -1}), `Topics["orders"].Workers:`},
 		"too many workers":     {one("orders", Topic{Handler: nothing, Workers: maxWorkers + 1}), `Topics["orders"].Workers:`},
+		"unknown order":        {one("orders", Topic{Handler: nothing, Order: 3}), `Topics["orders"].Order:`},
+		"negative order":       {one("orders", Topic{Handler: nothing, Order: -1}), `Topics["orders"].Order:`},
+		"key without order":    {one("orders", Topic{Handler: nothing, Key: (*rocketkit.Message).Tag}), `Topics["orders"].Key:`},
+		"key, order of queues": {one("orders", Topic{Handler: nothing, Key: (*rocketkit.Message).Tag, Order: OrderQueue}), `Topics["orders"].Key:`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +164,8 @@ func TestNoFieldIsLost(t *testing.T) {
 		"Tags":    func(t *Topic) { t.Tags = []string{"paid"} },
 		"Workers": func(t *Topic) { t.Workers = 5 },
 		"Timeout": func(t *Topic) { t.Timeout = time.Second },
+		"Order":   func(t *Topic) { t.Order = OrderQueue },
+		"Key":     func(t *Topic) { t.Order, t.Key = OrderKey, (*rocketkit.Message).Tag },
 	}
 	for i := range reflect.TypeFor[Config]().NumField() {
 		if name := reflect.TypeFor[Config]().Field(i).Name; fields[name] == nil {
@@ -209,7 +215,7 @@ func TestNoFieldIsLost(t *testing.T) {
 func render(c Config) []any {
 	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.Topics)}
 	for name, t := range c.Topics {
-		values = append(values, name, t.Workers, t.Timeout, append([]string(nil), t.Tags...))
+		values = append(values, name, t.Workers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...))
 	}
 	return values
 }
@@ -218,6 +224,9 @@ func withoutHandlers(c engine.Config) engine.Config {
 	topics := map[string]engine.Topic{}
 	for name, t := range c.Topics {
 		t.Handle = nil
+		if t.Key != nil {
+			t.Key, t.Order = nil, -t.Order // which differs from the same Order without a Key
+		}
 		topics[name] = t
 	}
 	c.Topics = topics

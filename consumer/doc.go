@@ -17,6 +17,9 @@
 // milliseconds: a stop that drains repeats nothing; a kill -9 repeats what was being handled and what was finished above
 // it.
 //
+// A topic's [Order] keeps messages in order: [OrderKey] those of one key, [OrderQueue] those of one queue. A failing
+// message is then retried in its place.
+//
 // Groups may mix with members that run Apache's Java client or rocketmq-client-go: queues are shared out by the same
 // rule (AllocateMessageQueueAveragely), and offsets, retries and dead letters are the same.
 package consumer

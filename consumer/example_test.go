@@ -82,6 +82,47 @@ func ExampleDeadLetter() {
 	// dead letter: two books
 }
 
+// ExampleOrder keeps the order of each account's entries, and handles those of different accounts at the same time. A
+// failing entry is retried before the account's next.
+func ExampleOrder() {
+	cluster := start()
+	defer cluster.Close()
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	for _, entry := range []string{"opened", "paid in", "closed"} { // each is sent when the one before it is stored
+		send(client, producer.Message{Topic: "orders", ShardingKey: "account-7", Body: []byte(entry)})
+	}
+
+	ctx, stop := context.WithCancel(context.Background())
+	book := func(_ context.Context, m *rocketkit.Message) error {
+		if string(m.Body()) == "paid in" && m.Attempt() == 1 {
+			return consumer.RetryIn(50*time.Millisecond, errors.New("the ledger is busy"))
+		}
+		fmt.Printf("%s %s, attempt %d\n", m.ShardingKey(), m.Body(), m.Attempt())
+		if string(m.Body()) == "closed" {
+			stop()
+		}
+		return nil
+	}
+	c, err := consumer.New(client, consumer.Config{
+		Group: "billing", Start: consumer.Earliest(),
+		Topics: map[string]consumer.Topic{"orders": {Handler: book, Order: consumer.OrderKey}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := rocketkit.Run(ctx, c); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// account-7 opened, attempt 1
+	// account-7 paid in, attempt 2
+	// account-7 closed, attempt 1
+}
+
 // start gives an in-process cluster with the topic "orders".
 func start() *mqtest.Cluster {
 	cluster, err := mqtest.Start(mqtest.Config{

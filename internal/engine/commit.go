@@ -131,5 +131,8 @@ func (q *queue) release() error {
 	q.commits.Lock()
 	q.released.Store(true)
 	q.commits.Unlock()
+	if w := q.current(); w != nil {
+		w.close() // what hasn't begun is the next owner's
+	}
 	return err
 }

@@ -12,7 +12,7 @@ type Config struct {
 	Group   string           // logical
 	Topics  map[string]Topic // by logical name
 	Start   Start
-	Retries int           // below 0 leaves it to the group's setting on the broker; 0 dead-letters at the first failure
+	Retries int           // below 0 leaves it to the group's setting on the broker, and is 16 where order is kept; 0 dead-letters at the first failure
 	Drain   time.Duration // how long handlers may go on after the end of Run's context
 }
 
@@ -22,6 +22,8 @@ type Topic struct {
 	Workers int
 	Timeout time.Duration // of a handler; 0: none
 	Handle  func(context.Context, *rocketkit.Message) error
+	Order   Order
+	Key     func(*rocketkit.Message) string // of OrderKey; nil: the sharding key
 }
 
 // Start is where a group begins that has no offsets yet.

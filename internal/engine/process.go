@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"runtime/pprof"
 	"time"
 
@@ -13,12 +11,16 @@ import (
 
 // process is what a pool's worker does with one message.
 func (e *Engine) process(t task) {
+	if t.lane != nil {
+		e.walk(t)
+		return
+	}
 	if !t.window.begin(t.ticket) {
 		t.release()
 		return
 	}
 	pprof.SetGoroutineLabels(t.topic.labels)
-	o := &outcome{Delay: -1, why: "handler ended its goroutine (runtime.Goexit)"}
+	o := endedItsGoroutine()
 	defer func() { e.settle(t, o) }() // deferred, so that a handler's Goexit settles its message too
 	o = e.handle(t)
 }
@@ -36,7 +38,7 @@ func (e *Engine) handle(t task) (o *outcome) {
 	defer ctx.end()
 	defer func() {
 		if p := recover(); p != nil {
-			o = &outcome{Delay: -1, why: fmt.Sprintf("handler panicked: %v", p), stack: string(debug.Stack())}
+			o = panicked("handler", p)
 		}
 	}()
 	if err := t.topic.cfg.Handle(ctx, &m); err != nil {
@@ -48,8 +50,30 @@ func (e *Engine) handle(t task) (o *outcome) {
 // release gives back the room that the message took.
 func (t *task) release() { t.queue.topic.budget.give(1, int64(t.size)) }
 
-// finish marks the message as done and gives back its room.
+// finish marks the message as done and gives back its room; its lane goes on, if it has one.
 func (t *task) finish() {
+	t.done()
+	if t.lane != nil {
+		t.lane.goOn()
+	}
+}
+
+// abandon ends the message, which has begun, without its being done: it will be delivered again. With it end those that
+// follow it in its lane.
+func (t *task) abandon() {
+	if t.lane == nil {
+		t.window.abandon()
+		t.release()
+		return
+	}
+	t.lane.lanes.mu.Lock()
+	t.lane.lanes.giveUp(t)
+	t.lane.lanes.mu.Unlock()
+	t.lane.goOn()
+}
+
+// done is finish for who goes on with the lane himself.
+func (t *task) done() {
 	if t.window.finish(t.ticket) {
 		t.queue.moved()
 	}
@@ -79,8 +103,7 @@ func (e *Engine) settle(t task, o *outcome) {
 	case done:
 		t.finish()
 	case t.queue.released.Load() || t.window.isStale():
-		t.window.abandon()
-		t.release()
+		t.abandon()
 	case e.sendBack(context.WithoutCancel(e.handlers), t, level) != nil:
 		t.queue.broker.backs.add(unsettled{task: t, level: level})
 	default:
@@ -100,6 +123,12 @@ func (e *Engine) judge(t task, o *outcome) (level int32, done bool) {
 	case o.Delay >= 0:
 		level = delayLevel(o.Delay)
 	}
+	e.report(&t, o, becomes)
+	return level, done
+}
+
+// report counts and logs an outcome.
+func (e *Engine) report(t *task, o *outcome, becomes string) {
 	attributes := []any{
 		"message", becomes, "topic", t.name(), "id", t.raw.ID(), "attempt", t.raw.ReconsumeTimes + 1, "error", o.why,
 	}
@@ -114,5 +143,4 @@ func (e *Engine) judge(t task, o *outcome) (level int32, done bool) {
 		}
 	}
 	e.log.Log(context.Background(), logAt, "handler failed", attributes...)
-	return level, done
 }

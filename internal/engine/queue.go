@@ -19,6 +19,7 @@ type queue struct {
 	public rocketkit.Queue
 	broker *broker
 	before *queue        // a former ownership that is still being let go; nil when there is none
+	lanes  *lanes        // of an ordered topic; nil otherwise
 	room   chan struct{} // wakes the pull loop when there may be room again, or a reset to learn of
 	stop   context.CancelFunc
 	done   chan struct{} // closed when the pull loop has ended
@@ -41,7 +42,7 @@ type queue struct {
 
 // newQueue makes the ownership of a queue. Callers hold e.mu.
 func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
-	return &queue{
+	q := &queue{
 		engine: e, topic: t, id: id, broker: e.brokerOf(id.Broker), before: e.going[id],
 		public:    rocketkit.Queue{Topic: t.name, Broker: id.Broker, ID: int(id.ID)},
 		room:      make(chan struct{}, 1),
@@ -49,6 +50,10 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		gone:      make(chan struct{}),
 		committed: -1,
 	}
+	if t.cfg.Order != OrderNone {
+		q.lanes = newLanes(t, q.lockValid)
+	}
+	return q
 }
 
 // start begins to pull, once a former ownership has ended.
@@ -99,7 +104,7 @@ func (q *queue) locate(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.window, q.position, q.committed = newWindow(offset), offset, offset
+	q.window, q.position, q.committed = q.windowAt(offset), offset, offset
 	return nil
 }
 
@@ -136,7 +141,7 @@ func (q *queue) restart(position int64) {
 	if q.window != nil {
 		q.window.discard()
 	}
-	q.window, q.position, q.committed = newWindow(position), position, -1
+	q.window, q.position, q.committed = q.windowAt(position), position, -1
 	q.moved()
 	wake(q.room) // the loop may be parked for the old window
 }

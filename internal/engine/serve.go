@@ -63,7 +63,7 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 		Properties: map[string]string{
 			protocol.RunningNameServers: strings.Join(e.view.NameServers(), ";"),
 			protocol.RunningConsumeType: protocol.ConsumePassively,
-			protocol.RunningOrderly:     "false",
+			protocol.RunningOrderly:     fmt.Sprint(e.orderly()),
 			protocol.RunningStartTime:   fmt.Sprint(e.started.UnixMilli()),
 		},
 		Queues:   map[protocol.Queue]protocol.QueueInfo{},

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -28,13 +29,16 @@ type unsettled struct {
 // add takes a message over from its worker.
 func (s *settler) add(u unsettled) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		u.task.window.abandon()
+	closed := s.closed
+	if !closed {
+		s.pending = append(s.pending, u)
+		s.all++
+	}
+	s.mu.Unlock()
+	if closed {
+		u.task.abandon()
 		return
 	}
-	s.pending = append(s.pending, u)
-	s.all++
 	wake(s.wanted)
 }
 
@@ -67,9 +71,10 @@ func (s *settler) count() int {
 func (s *settler) run(ctx context.Context, e *Engine) {
 	defer s.close(e)
 	rounds(ctx, s.wanted, minBackoff, maxBackoff, func(failing bool) error {
-		trying := s.take()
+		taken := s.take()
+		trying := withoutLost(taken)
 		failed, err := round(trying, func(u unsettled) error { return e.settleAgain(context.WithoutCancel(ctx), u) })
-		s.settled(len(trying)-len(failed), failed)
+		s.settled(len(taken)-len(failed), failed)
 		switch {
 		case err != nil && !failing:
 			e.log.Warn("failed messages are not taken back, trying on", "messages", len(failed), "error", err)
@@ -89,8 +94,23 @@ func (s *settler) close(e *Engine) {
 		e.log.Warn("failed messages were not taken back; they will be delivered again", "messages", len(pending))
 	}
 	for _, u := range pending {
-		u.task.window.abandon()
+		u.task.abandon()
 	}
+}
+
+// withoutLost abandons the messages whose order is kept and whose queue has been given up for some time: who gets it next
+// waits for their lanes.
+func withoutLost(all []unsettled) (kept []unsettled) {
+	kept = make([]unsettled, 0, len(all))
+	for _, u := range all {
+		end := u.task.window.ending()
+		if u.task.lane != nil && (u.task.window.isStale() || end.retired && time.Since(end.since) >= releaseWithin) {
+			u.task.abandon()
+			continue
+		}
+		kept = append(kept, u)
+	}
+	return kept
 }
 
 func (e *Engine) settleAgain(ctx context.Context, u unsettled) error {

@@ -39,6 +39,12 @@ type task struct {
 	topic  *topic // whose handler gets it; nil when the consumer has no handler for it
 	raw    *protocol.Message
 	size   int32 // of the body as pulled: what it takes of the budget
+
+	tries int32    // how often it was handled and is to be handled again where it stands; its order is kept then
+	last  bool     // it is not to be tried again after this time
+	lane  *lane    // nil when no order is kept
+	next  *task    // who stands behind it in the lane
+	unfit *outcome // what it fails with, when its key could not be told
 }
 
 func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {

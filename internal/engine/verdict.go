@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 )
@@ -58,6 +59,15 @@ func outcomeOf(err error) *outcome {
 		o.Action, o.Delay = v.Action, v.Delay
 	}
 	return o
+}
+
+// panicked is what a panic of somebody's code comes to. It is called while the panic is recovered.
+func panicked(who string, p any) *outcome {
+	return &outcome{Delay: -1, why: fmt.Sprintf("%s panicked: %v", who, p), stack: string(debug.Stack())}
+}
+
+func endedItsGoroutine() *outcome {
+	return &outcome{Delay: -1, why: "handler ended its goroutine (runtime.Goexit)"}
 }
 
 // delays are the broker's delay levels, 1 and up (MessageStoreConfig.messageDelayLevel as RocketMQ ships it).

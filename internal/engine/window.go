@@ -1,6 +1,9 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // window is what a queue has handed out and not seen finished, in offset order. Its floor, the lowest unfinished offset,
 // is the only offset that may be committed: whatever dies, nothing below it is unfinished.
@@ -9,7 +12,8 @@ import "sync"
 //
 // A window is retired when its queue is given up. From then on nothing begins beyond the highest ticket that has begun,
 // but what lies below still does: so that no message is finished above one that was never started, and the floor leaves
-// nothing behind that would be delivered twice.
+// nothing behind that would be delivered twice. Where order is kept per key, what lies below may be many messages, those
+// that stand in lanes behind others; it is left to the next owner only where one before it has failed (see wait.go).
 type window struct {
 	mu      sync.Mutex
 	entries []entry // a ring; its length is a power of two
@@ -22,6 +26,9 @@ type window struct {
 	running int    // begun and not finished
 
 	retired bool
+	closed  bool          // nothing begins at all
+	since   time.Time     // when it retired
+	lanes   *lanes        // told when it retires or is closed; nil unless its queue keeps an order
 	stale   bool          // the queue's position was moved: what still runs counts for nothing
 	idle    chan struct{} // closed when retired and nothing runs or is still to begin
 	room    chan struct{} // parked pull loop; nil when none
@@ -119,14 +126,52 @@ func (w *window) checkIdle() {
 	}
 }
 
+// forgo tells that a ticket which hasn't begun never will: what had to be handled before it is given up. Only the lanes
+// of a retired window give up.
+func (w *window) forgo(ticket uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ticket < w.begun {
+		w.skipped--
+		w.checkIdle()
+	}
+}
+
 // retire lets nothing begin beyond what has begun. The channel it returns is closed once nothing runs and nothing is
 // left to begin.
 func (w *window) retire() <-chan struct{} {
+	w.end(func() bool {
+		news := !w.retired
+		if news {
+			w.retired, w.since = true, time.Now()
+		}
+		return news
+	})
+	return w.idle
+}
+
+// end changes what may begin, and tells the lanes, whose own lock comes before the window's, when that is news.
+func (w *window) end(change func() (news bool)) {
+	w.mu.Lock()
+	news := change()
+	w.checkIdle()
+	w.mu.Unlock()
+	if news && w.lanes != nil {
+		w.lanes.ended(w)
+	}
+}
+
+// ending is how far a window is at its end.
+type ending struct {
+	retired, closed bool
+	since           time.Time // when it retired
+	limit           uint64    // of what begins, once it has retired
+}
+
+func (w *window) ending() ending {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.retired = true
-	w.checkIdle()
-	return w.idle
+	return ending{retired: w.retired, closed: w.closed, since: w.since, limit: w.begun}
 }
 
 // discard retires the window of a queue whose position was moved: nothing more of it begins at all, and what runs counts
@@ -140,10 +185,11 @@ func (w *window) discard() {
 
 // close retires the window and lets nothing more of it begin.
 func (w *window) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.retired, w.begun, w.skipped = true, 0, 0
-	w.checkIdle()
+	w.end(func() bool {
+		news := !w.closed
+		w.retired, w.closed, w.begun, w.skipped = true, true, 0, 0
+		return news
+	})
 }
 
 func (w *window) isStale() bool {

@@ -19,8 +19,12 @@ import (
 )
 
 // childVariable makes the test binary a service instead: it consumes "orders" as "billing", configured by the
-// environment alone, and prints "ready", then the body of each message it has handled.
-const childVariable = "ROCKETKIT_TEST_CHILD"
+// environment alone, and prints "ready", then the body of each message it has handled. Where orderVariable names an
+// order, it keeps that, and prints the body of each message as it comes.
+const (
+	childVariable = "ROCKETKIT_TEST_CHILD"
+	orderVariable = "ROCKETKIT_TEST_CHILD_ORDER"
+)
 
 // serve is that service.
 func serve() error {
@@ -37,16 +41,27 @@ func serve() error {
 	}
 	defer client.Close(context.Background())
 	var calls atomic.Int64
-	c, err := consumer.New(client, consumer.Config{
-		Group: "billing", Start: consumer.Earliest(),
-		Topics: map[string]consumer.Topic{"orders": {Workers: 16, Handler: func(_ context.Context, m *rocketkit.Message) error {
-			time.Sleep(2 * time.Millisecond) // the work
+	orders := consumer.Topic{Workers: 16, Handler: func(_ context.Context, m *rocketkit.Message) error {
+		time.Sleep(2 * time.Millisecond) // the work
+		if calls.Add(1)%50 == 0 && m.Attempt() == 1 {
+			return consumer.RetryIn(time.Second, nil)
+		}
+		_, err := fmt.Fprintln(os.Stdout, string(m.Body())) // one write, so a kill never tears a line
+		return err
+	}}
+	if order := os.Getenv(orderVariable); order != "" {
+		orders.Order = map[string]consumer.Order{"key": consumer.OrderKey, "queue": consumer.OrderQueue}[order]
+		orders.Handler = func(_ context.Context, m *rocketkit.Message) error {
+			_, err := fmt.Fprintln(os.Stdout, string(m.Body()))
+			time.Sleep(time.Millisecond) // the work
 			if calls.Add(1)%50 == 0 && m.Attempt() == 1 {
-				return consumer.RetryIn(time.Second, nil)
+				return consumer.RetryIn(20*time.Millisecond, nil)
 			}
-			_, err := fmt.Fprintln(os.Stdout, string(m.Body())) // one write, so a kill never tears a line
 			return err
-		}}},
+		}
+	}
+	c, err := consumer.New(client, consumer.Config{
+		Group: "billing", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{"orders": orders},
 	})
 	if err != nil {
 		return err
@@ -71,9 +86,16 @@ type child struct {
 // start runs the service for a tenant; what it handles goes to got.
 func start(t *testing.T, on target, tenant string, got *tally) *child {
 	t.Helper()
+	return startWith(t, on, tenant, got.add)
+}
+
+// startWith is start with more variables, and another taker of the lines that the service prints.
+func startWith(t *testing.T, on target, tenant string, add func(line string), variables ...string) *child {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1", "ROCKETKIT_TENANT="+tenant,
 		"ROCKETKIT_NAMESRV="+strings.Join(on.servers, ";"))
+	cmd.Env = append(cmd.Env, variables...)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -90,7 +112,7 @@ func start(t *testing.T, on target, tenant string, got *tally) *child {
 				close(c.ready)
 				continue
 			}
-			got.add(lines.Text())
+			add(lines.Text())
 		}
 	}()
 	t.Cleanup(func() { c.signal(syscall.SIGKILL) })

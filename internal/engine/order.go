@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/protocol"
+)
+
+// Order says which messages of a topic are handled one after the other.
+type Order int
+
+// The orders.
+const (
+	OrderNone  Order = iota // none
+	OrderKey                // those of one queue with the same key
+	OrderQueue              // those of one queue
+)
+
+// What a failing message of an ordered topic, which is retried where it stands, gets by default and at least.
+const (
+	orderedRetries  = 16
+	retryInPlace    = time.Second           // the Java client's suspendCurrentQueueTimeMillis
+	minRetryInPlace = 10 * time.Millisecond // so that a handler that says "now" doesn't spin; the Java client has the same bound
+)
+
+// enqueue hands the topic's runner messages of one queue, in the order of their offsets. It keeps the slice.
+func (t *topic) enqueue(tasks []task) {
+	if len(tasks) == 0 {
+		return
+	}
+	if lanes := tasks[0].queue.lanes; lanes != nil {
+		lanes.add(tasks)
+		return
+	}
+	t.pool.Put(tasks...)
+}
+
+// laneKey names the lane of a message within its queue. A panic of the caller's function is the message's failure: it
+// stands in the lane of those that have no key.
+func (t *topic) laneKey(m *task) (key string) {
+	switch {
+	case t.cfg.Order != OrderKey:
+		return ""
+	case t.cfg.Key == nil:
+		received := rocketkit.Received(m.raw, t.name, m.queue.public)
+		return received.ShardingKey()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			key, m.unfit = "", panicked("Key", p)
+		}
+	}()
+	raw := m.raw
+	if raw.SysFlag&protocol.SysCompressed != 0 {
+		inflated := *raw // of its own: held messages stay as small as they came
+		if inflated.Inflate(maxInflated) != nil {
+			return "" // it becomes a dead letter when its turn comes
+		}
+		raw = &inflated
+	}
+	received := rocketkit.Received(raw, t.name, m.queue.public)
+	return t.cfg.Key(&received)
+}
+
+// orderly tells whether a topic is consumed as the Java client's orderly listeners do.
+func (e *Engine) orderly() bool {
+	for _, t := range e.topics {
+		if t.cfg.Order == OrderQueue {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeInOrder counts and logs an outcome: the message is done with, dead, or stays where it stands for a while.
+func (e *Engine) judgeInOrder(t *task, o *outcome) (stays time.Duration, dead, done bool) {
+	retries := int32(orderedRetries)
+	if e.cfg.Retries >= 0 {
+		retries = int32(e.cfg.Retries)
+	}
+	becomes := ""
+	switch {
+	case o.Action == Drop:
+		becomes, done = "is dropped", true
+	case o.Action == DeadLetter, t.tries >= retries:
+		becomes, dead = "goes to the dead-letter topic", true
+	case o.Delay < 0:
+		stays = retryInPlace
+	default:
+		stays = max(o.Delay, minRetryInPlace)
+	}
+	if becomes == "" {
+		becomes = fmt.Sprintf("is retried in its place in %v", stays)
+	}
+	e.report(t, o, becomes)
+	return stays, dead, done
+}
