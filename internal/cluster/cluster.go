@@ -27,6 +27,7 @@ type Cluster struct {
 	names   *nameServers
 	routes  *route.Table
 	members members
+	outages outages
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -38,16 +39,19 @@ func New(cfg Config) *Cluster {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Cluster{cfg: cfg, stop: stop}
 	c.members.init()
+	c.outages.init()
 	c.remote = remoting.New(remoting.Config{
-		Dial:      cfg.Dial,
-		Handle:    c.handle,
-		Connected: c.connected,
-		Log:       cfg.Log,
+		Dial:         cfg.Dial,
+		Handle:       c.handle,
+		Connected:    c.connected,
+		Disconnected: c.disconnected,
+		Log:          cfg.Log,
 	})
 	c.names = &nameServers{cluster: c, addresses: cfg.NameServers}
 	c.routes = route.NewTable(c.names, cfg.Log)
 	c.done.Go(func() { c.routes.Run(ctx) })
 	c.done.Go(func() { c.beatEvery(ctx) })
+	c.done.Go(func() { c.watchOutages(ctx) })
 	return c
 }
 
@@ -71,6 +75,9 @@ func (c *Cluster) NameServers() []string { return c.cfg.NameServers }
 
 // Routes returns the shared table of routes, which is keyed by physical topic.
 func (c *Cluster) Routes() *route.Table { return c.routes }
+
+// Since tells since when an address has been connected; false when it is not.
+func (c *Cluster) Since(address string) (since time.Time, connected bool) { return c.remote.Since(address) }
 
 // invoke sends a request of the Cluster's own, which concerns all tenants.
 func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {

@@ -163,6 +163,7 @@ func (c *Cluster) connected(address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.RequestTimeout)
 	defer cancel()
 	c.beat(ctx, address)
+	c.outages.look()
 	c.members.mu.Lock()
 	all := slices.Collect(maps.Values(c.members.all))
 	c.members.mu.Unlock()

@@ -10,11 +10,12 @@ import (
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// broker is what the member gives back to one broker: offsets to commit and messages that failed. Each broker has its
+// broker is the member's part with one broker: offsets to commit, messages that failed, locks of queues. Each broker has its
 // own, so that one that is away or doesn't answer holds up nothing but its own.
 type broker struct {
 	commits committer
 	backs   settler
+	locks   locker
 	working bool
 }
 
@@ -25,6 +26,7 @@ func (e *Engine) brokerOf(name string) *broker {
 		b = &broker{
 			commits: committer{wanted: make(chan struct{}, 1)},
 			backs:   settler{wanted: make(chan struct{}, 1)},
+			locks:   newLocker(),
 		}
 		e.brokers[name] = b
 	}
@@ -39,6 +41,7 @@ func (e *Engine) work(b *broker) {
 	b.working = true
 	e.working.Go(func() { b.commits.run(e.background, e) })
 	e.working.Go(func() { b.backs.run(e.background, e) })
+	e.working.Go(func() { b.locks.run(e.background, e) })
 }
 
 // rounds does a round of work whenever some is wanted, until ctx ends. After one it waits ten times as long as that took,

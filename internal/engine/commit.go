@@ -71,7 +71,7 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last := q.window, q.committed
 	q.mu.Unlock()
-	if w == nil || q.released.Load() {
+	if w == nil || q.released.Load() || !q.lockValid() { // in doubt another member may be far ahead; see assure
 		return nil
 	}
 	floor := w.floor()
@@ -95,10 +95,13 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	return nil
 }
 
-// connected has everything committed anew that the broker at address had confirmed: one that crashed has lost what it
-// had not yet written, and its groups would begin there again, or at the end.
+// connected has everything committed anew that the broker at address had confirmed, and its locks confirmed: one that
+// crashed has lost what it had not yet written, and its groups would begin there again, or at the end; locks it keeps in
+// memory alone. What has failed there is tried again at once.
 func (e *Engine) connected(address string) {
-	for _, q := range e.allQueues() {
+	owned, lost := e.ownedAndLost()
+	renewed := map[*broker]bool{}
+	for _, q := range append(owned, lost...) {
 		r, err := e.view.Routes().Get(e.background, q.id.Topic)
 		if err != nil {
 			continue
@@ -106,10 +109,15 @@ func (e *Engine) connected(address string) {
 		if at, ok := r.Address(q.id.Broker, protocol.MasterID); !ok || at != address {
 			continue
 		}
+		if !renewed[q.broker] {
+			renewed[q.broker] = true
+			q.broker.locks.renewNow()
+		}
 		q.mu.Lock()
 		q.committed = -1
 		q.mu.Unlock()
 		q.moved()
+		wake(q.retry)
 	}
 }
 

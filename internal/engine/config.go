@@ -62,7 +62,7 @@ const (
 	askResetEvery  = 5 * time.Second        // a queue that has no room asks so often whether an operator has moved it
 	announceWithin = 30 * time.Second       // how long brokers may take to announce the retry topic they make at the first heartbeat
 	rebalanceEvery = 20 * time.Second       // the Java client's rocketmq.client.rebalance.waitInterval
-	releaseWithin  = 5 * time.Second        // how long a lost queue's handlers may delay its last commit
+	releaseWithin  = 5 * time.Second        // how long a lost queue waits for a message that is to be retried in its place
 	leaveWithin    = 5 * time.Second        // the last commits and the unregistering, after the drain
 	afterCancel    = 2 * time.Second        // how long canceled handlers are waited for
 	minBackoff     = 100 * time.Millisecond // after the first failure of what is tried again, doubling to maxBackoff

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -27,6 +29,7 @@ func (e *Engine) drain() error {
 		e.cancelHandlers()
 		left = awaitIdle(windows, afterCancel)
 	}
+	close(e.gaveUp)
 	e.letting.Wait()
 	for _, t := range e.topics {
 		if t.pool != nil {
@@ -91,15 +94,40 @@ func (e *Engine) allQueues() []*queue {
 	return owned
 }
 
-// ownedAndLost lists the queues this member owns, and those it has lost and is still letting go.
+// ownedAndLost lists the queues this member owns, and those it has lost and is still letting go: a queue that came and
+// went more than once as often.
 func (e *Engine) ownedAndLost() (owned, lost []*queue) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, q := range e.queues {
 		owned = append(owned, q)
+		lost = q.appendBefore(lost)
 	}
-	for _, q := range e.going {
-		lost = append(lost, q)
+	for id, q := range e.going {
+		if e.queues[id] != nil && e.queues[id].before == q {
+			continue // it has been listed
+		}
+		lost = q.appendBefore(append(lost, q))
 	}
 	return owned, lost
 }
+
+// appendBefore adds the former ownerships that are still being let go.
+func (q *queue) appendBefore(list []*queue) []*queue {
+	for b := q.before; b != nil && !isClosed(b.gone); b = b.before {
+		list = append(list, b)
+	}
+	return list
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// allBrokers lists the brokers that we own queues on or have. Callers hold e.mu.
+func (e *Engine) allBrokers() []*broker { return slices.Collect(maps.Values(e.brokers)) }

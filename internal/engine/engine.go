@@ -30,6 +30,8 @@ type Engine struct {
 	started time.Time
 	ready   chan struct{}
 	again   chan struct{} // a rebalance is wanted
+	asking  chan struct{} // who holds refused locks is to be asked
+	gaveUp  chan struct{} // closed when a drain waits for no handler any more
 
 	handlers       context.Context //nolint:containedctx // of the handlers that run; ends when the drain gives up on them
 	cancelHandlers context.CancelFunc
@@ -43,6 +45,9 @@ type Engine struct {
 	going   map[protocol.Queue]*queue // lost, not yet let go; the newest of each
 	state   State
 	waits   string // what the state waits for
+
+	members   map[string]sighting // of the group, as of the last rebalance
+	graceEnds time.Time           // when those are to be looked at again; zero when no sooner than usual
 }
 
 // New prepares a member; it sends nothing. cfg has been validated, but for the names, which are checked here.
@@ -55,6 +60,8 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		bytes:   allowance{max: consumerBytes},
 		ready:   make(chan struct{}),
 		again:   make(chan struct{}, 1),
+		asking:  make(chan struct{}, 1),
+		gaveUp:  make(chan struct{}),
 		brokers: map[string]*broker{},
 		queues:  map[protocol.Queue]*queue{},
 		going:   map[protocol.Queue]*queue{},
@@ -126,6 +133,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.view.Join(ctx, e.member); err != nil {
 		return stopped(ctx, err)
 	}
+	e.working.Go(func() { e.askHolders(e.background) })
 	err := e.seed(ctx)
 	if err == nil {
 		err = e.rebalanceUntil(ctx)
@@ -179,7 +187,8 @@ func (e *Engine) waitFor(whom string, err error) {
 	}
 }
 
-// leave commits what the drain finished and unregisters.
+// leave commits what the drain finished, gives the queues' locks back, so that who waits for them may begin, and
+// unregisters.
 func (e *Engine) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
@@ -188,15 +197,17 @@ func (e *Engine) leave(ctx context.Context) error {
 		byBroker[q.broker] = append(byBroker[q.broker], q)
 	}
 	failures := make(chan error, len(byBroker))
-	var commits sync.WaitGroup
-	for _, queues := range byBroker {
-		commits.Go(func() {
+	var leaving sync.WaitGroup
+	for b, queues := range byBroker {
+		leaving.Go(func() {
+			b.locks.assureAll(ctx, e, queues)
 			if err := e.commit(ctx, queues, true); err != nil {
 				failures <- fmt.Errorf("what was handled is not all committed, and will be delivered again: %w", err)
 			}
+			b.locks.giveAllBack(ctx, e, queues)
 		})
 	}
-	commits.Wait()
+	leaving.Wait()
 	close(failures)
 	e.mu.Lock()
 	clear(e.queues)

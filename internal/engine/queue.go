@@ -22,6 +22,7 @@ type queue struct {
 	lanes  *lanes        // of an ordered topic; nil otherwise
 	room   chan struct{} // wakes the pull loop when there may be room again, or a reset to learn of
 	stop   context.CancelFunc
+	retry  chan struct{} // wakes a pull loop that pauses after a failure
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 
@@ -29,6 +30,9 @@ type queue struct {
 	released atomic.Bool // let go: nothing is committed or sent back any more
 	dirty    atomic.Bool // in the committer's list
 	reset    atomic.Bool // an operator has moved the group: the next pull says where
+
+	lock lock
+	away time.Time // since when no route has named the queue's broker, which is away; under e.mu
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
@@ -38,6 +42,7 @@ type queue struct {
 	committed int64     // last offset the broker took; -1 when unknown
 	pulled    time.Time // when the last pull was answered
 	why       error     // what the last pull failed of
+	lockWait  string    // whom the queue's lock is waited for, by client id; empty when for nobody
 }
 
 // newQueue makes the ownership of a queue. Callers hold e.mu.
@@ -46,9 +51,11 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		engine: e, topic: t, id: id, broker: e.brokerOf(id.Broker), before: e.going[id],
 		public:    rocketkit.Queue{Topic: t.name, Broker: id.Broker, ID: int(id.ID)},
 		room:      make(chan struct{}, 1),
+		retry:     make(chan struct{}, 1),
 		done:      make(chan struct{}),
 		gone:      make(chan struct{}),
 		committed: -1,
+		lock:      lock{begin: make(chan struct{})},
 	}
 	if t.cfg.Order != OrderNone {
 		q.lanes = newLanes(t, q.lockValid)
@@ -56,9 +63,12 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 	return q
 }
 
-// start begins to pull, once a former ownership has ended.
+// start begins to pull, once a former ownership has ended and the queue is locked.
 func (q *queue) start(ctx context.Context) {
 	ctx, q.stop = context.WithCancel(ctx)
+	if q.before == nil {
+		q.broker.locks.want(q) // at once, so that one request asks for all of a rebalance
+	}
 	go func() {
 		defer close(q.done)
 		if q.before != nil {
@@ -67,6 +77,11 @@ func (q *queue) start(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
+			q.broker.locks.want(q)
+		}
+		if q.awaitLock(ctx) != nil {
+			q.broker.locks.passOn(q) // to what lets it go
+			return
 		}
 		q.run(ctx)
 	}()
@@ -88,8 +103,20 @@ func (q *queue) run(ctx context.Context) {
 			return
 		}
 		q.failed(ctx, err)
-		_ = sleep(ctx, wait)
-		wait = min(2*wait, maxBackoff)
+		if q.pause(ctx, wait); wait < maxBackoff {
+			wait *= 2
+		}
+	}
+}
+
+// pause waits after a failure, less when its broker comes back.
+func (q *queue) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-q.retry:
+	case <-timer.C:
 	}
 }
 
@@ -128,7 +155,7 @@ func (q *queue) failed(ctx context.Context, err error) {
 		wake(q.engine.again) // ends Run
 	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest):
 		q.engine.view.Beat(ctx) // the broker has forgotten us, as it does when it restarts
-	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter), !isRefusal(err):
+	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter):
 		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
 	}
 }
@@ -144,28 +171,4 @@ func (q *queue) restart(position int64) {
 	q.window, q.position, q.committed = q.windowAt(position), position, -1
 	q.moved()
 	wake(q.room) // the loop may be parked for the old window
-}
-
-// letGo ends the ownership: nothing more is pulled or begun, handlers that run may finish for a while, and what they
-// finished is committed, so that who gets the queue next starts behind it.
-func (q *queue) letGo() {
-	defer close(q.gone)
-	q.stop()
-	<-q.done
-	if q.before != nil {
-		<-q.before.gone
-	}
-	w := q.current()
-	if w == nil {
-		return
-	}
-	limit := time.NewTimer(releaseWithin)
-	defer limit.Stop()
-	select {
-	case <-w.retire():
-	case <-limit.C:
-	}
-	if err := q.release(); err != nil {
-		q.engine.log.Warn("last commit of a lost queue failed: its new owner repeats some messages", "queue", q.public, "error", err)
-	}
 }

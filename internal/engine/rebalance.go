@@ -41,12 +41,21 @@ func (e *Engine) rebalanceUntil(ctx context.Context) error {
 			close(e.ready)
 		}
 		failing = err != nil
-		if failing || time.Since(e.started) < announceWithin && !e.retryRouted(ctx) {
-			tick.Reset(maxBackoff)
-		} else {
-			tick.Reset(rebalanceEvery)
-		}
+		tick.Reset(e.untilNext(ctx, failing))
 	}
+}
+
+// untilNext is how long after a rebalance there is another one, whatever happens.
+func (e *Engine) untilNext(ctx context.Context, failing bool) time.Duration {
+	if failing || time.Since(e.started) < announceWithin && !e.retryRouted(ctx) {
+		return maxBackoff
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.graceEnds.IsZero() {
+		return rebalanceEvery
+	}
+	return min(max(time.Until(e.graceEnds), minBackoff), rebalanceEvery)
 }
 
 // routeChanged asks for a rebalance when one of our topics has other queues than before.
@@ -74,7 +83,7 @@ func (e *Engine) rebalance(ctx context.Context) error {
 		return errors.Join(append(failures, err)...)
 	}
 	for t, r := range routes {
-		e.own(ctx, t, assign(r.Read, members, e.view.ClientID()))
+		e.own(ctx, t, r, assign(r.Read, members, e.view.ClientID()))
 	}
 	return errors.Join(failures...)
 }
@@ -101,16 +110,21 @@ func (e *Engine) retryRouted(ctx context.Context) bool {
 	return true
 }
 
-// own makes the topic's queues exactly those wanted.
-func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
+// own makes the topic's queues exactly those wanted, but for those whose broker is away. A queue whose lock another member
+// has taken is let go, and begun anew when it is still wanted.
+func (e *Engine) own(ctx context.Context, t *topic, r *route.Route, wanted []protocol.Queue) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, q := range e.queues {
-		if q.topic == t && !slices.Contains(wanted, id) {
-			delete(e.queues, id)
-			e.going[id] = q
-			e.letting.Go(func() { e.letGo(q) })
+		if q.topic != t {
+			continue
 		}
+		if !q.lock.lost.Load() && (slices.Contains(wanted, id) || e.keeps(q, r)) {
+			continue
+		}
+		delete(e.queues, id)
+		e.going[id] = q
+		e.letting.Go(func() { e.letGo(q) })
 	}
 	for _, id := range wanted {
 		if e.queues[id] == nil {
@@ -119,14 +133,5 @@ func (e *Engine) own(ctx context.Context, t *topic, wanted []protocol.Queue) {
 			q.start(context.WithoutCancel(ctx))
 			e.queues[id] = q
 		}
-	}
-}
-
-func (e *Engine) letGo(q *queue) {
-	q.letGo()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.going[q.id] == q {
-		delete(e.going, q.id)
 	}
 }

@@ -437,7 +437,7 @@ func TestQueueLostAndRegainedTwice(t *testing.T) {
 		g := &got{}
 		e := r.run(config(func(ctx context.Context, m *rocketkit.Message) error {
 			g.add(m)
-			return sleep(ctx, 4*time.Second) // within releaseWithin
+			return sleep(ctx, 4*time.Second) // within Drain
 		}))
 		eventually(t, "the message begun", func() bool { return g.len() == 1 })
 		for range 2 {
@@ -761,17 +761,19 @@ func TestLostQueueIsCommittedNoMore(t *testing.T) {
 		r.Send(topicT, 1, numbered("m", 100)...)
 		began := make(chan struct{})
 		var once sync.Once
-		e := r.run(config(func(ctx context.Context, m *rocketkit.Message) error {
+		cfg := config(func(ctx context.Context, m *rocketkit.Message) error {
 			if m.Offset() < 4 {
 				once.Do(func() { close(began) })
 				return sleep(ctx, 20*time.Second)
 			}
 			return nil
-		}))
+		})
+		cfg.Drain = 5 * time.Second
+		e := r.run(cfg)
 		<-began
 		r.AddMember(groupG, "zz") // takes queue 1
 		eventually(t, "queue given up", func() bool { return ownedQueues(e) == 1 })
-		time.Sleep(10 * time.Second) // longer than releaseWithin
+		time.Sleep(10 * time.Second) // longer than Drain
 		r.mu.Lock()
 		r.brokers["b"].offsets[offsetKey{groupG, topicT, 1}] = 100 // the new owner has handled and committed all
 		r.mu.Unlock()

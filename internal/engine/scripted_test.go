@@ -33,6 +33,7 @@ type scripted struct {
 	script func(c *scriptedConn, req *frame.Frame) *frame.Frame
 
 	down    map[string]bool // addresses that can't be dialed
+	closed  bool            // none can
 	conns   map[*scriptedConn]bool
 	brokers map[string]*scriptedBroker // by name
 	seen    []seenRequest
@@ -107,7 +108,7 @@ func (s *scripted) Dial(_ context.Context, _, address string) (net.Conn, error) 
 			broker = b
 		}
 	}
-	if s.down[address] || broker == nil && address != nameServer {
+	if s.closed || s.down[address] || broker == nil && address != nameServer {
 		return nil, fmt.Errorf("dial %s: connection refused", address)
 	}
 	near, far := net.Pipe()
@@ -120,6 +121,7 @@ func (s *scripted) Dial(_ context.Context, _, address string) (net.Conn, error) 
 // Close ends all connections and waits for what serves them.
 func (s *scripted) Close() {
 	s.mu.Lock()
+	s.closed = true // a client that is still open would connect again
 	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
 	for _, c := range conns {
@@ -436,6 +438,10 @@ func (c *scriptedConn) answer(req *frame.Frame) *frame.Frame {
 		return b.update(req)
 	case protocol.ReqSendBack:
 		return b.sendBack(req)
+	case protocol.ReqLockQueues: // nobody else ever holds any: mqtest has real ones
+		return lockAll(req)
+	case protocol.ReqUnlockQueues:
+		return &frame.Frame{}
 	}
 	queues := b.topics[field(req, "topic")]
 	id := int(fieldInt(req, "queueId"))
@@ -484,6 +490,16 @@ func (b *scriptedBroker) heartbeat(c *scriptedConn, req *frame.Frame) *frame.Fra
 		}
 	}
 	return &frame.Frame{}
+}
+
+func lockAll(req *frame.Frame) *frame.Frame {
+	var asked struct {
+		Queues json.RawMessage `json:"mqSet"`
+	}
+	if err := json.Unmarshal(req.Body, &asked); err != nil {
+		return refuse(protocol.CodeSystemError, err.Error())
+	}
+	return body(map[string]any{"lockOKMQSet": asked.Queues})
 }
 
 func (b *scriptedBroker) update(req *frame.Frame) *frame.Frame {

@@ -81,16 +81,26 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 		info.UserInfo["pool "+t.name] = fmt.Sprintf("core=%d max=%d active=%d waiting=%d", s.Workers, s.Workers, s.Active, s.Waiting)
 	}
 	info.Properties[protocol.RunningCorePool] = fmt.Sprint(workers)
-	for _, q := range e.allQueues() {
-		info.Queues[q.id] = q.info()
+	owned, lost := e.ownedAndLost()
+	for _, q := range lost { // those who gain them ask
+		info.Queues[q.id] = q.info(false)
+	}
+	for _, q := range owned {
+		was := info.Queues[q.id].Locked
+		said := q.info(true)
+		said.Locked = said.Locked || was
+		info.Queues[q.id] = said
 	}
 	return info
 }
 
-func (q *queue) info() protocol.QueueInfo {
+func (q *queue) info(owned bool) protocol.QueueInfo {
+	locked, renewed := q.believedHeld()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	info := protocol.QueueInfo{CommitOffset: q.committed, LastPullTime: q.pulled.UnixMilli()}
+	info := protocol.QueueInfo{
+		CommitOffset: q.committed, LastPullTime: q.pulled.UnixMilli(), Locked: locked, LastLockTime: renewed, Dropped: !owned,
+	}
 	if q.window != nil {
 		info.CachedMinOffset = q.window.floor()
 		info.CachedMaxOffset = q.position

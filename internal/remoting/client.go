@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 )
@@ -31,6 +32,12 @@ type Config struct {
 	// while calls already pass, and perhaps after the connection's end. It
 	// may Call, but mustn't Close the Client. May be nil.
 	Connected func(address string)
+
+	// Disconnected is told of each connection that ended without this side's
+	// wanting it, and of each dial that failed, on a goroutine of its own. By
+	// then there may be another connection: ask Since. It may Call, but mustn't
+	// Close the Client. May be nil.
+	Disconnected func(address string)
 
 	// Log gets connections' ends and misbehaving servers; nil discards.
 	Log *slog.Logger
@@ -146,10 +153,30 @@ func (c *Client) Addresses() []string {
 	return list
 }
 
+// Since tells since when address has been connected; false when it is not.
+func (c *Client) Since(address string) (since time.Time, connected bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if p := c.peers[address]; p != nil && p.conn != nil {
+		return p.conn.since, true
+	}
+	return time.Time{}, false
+}
+
+// Forgive forgets that dials to address have failed: the next Call dials at
+// once. For those who have heard that a server is back.
+func (c *Client) Forgive(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[address]; p != nil && p.conn == nil && p.dial == nil {
+		delete(c.peers, address)
+	}
+}
+
 // Close fails pending and later calls with ErrClosed, gives what stands in line
 // (one-way requests) a second to be written, closes all connections and waits
-// for the Client's goroutines, Handle's and Connected's included. It always
-// returns nil, and may be called again.
+// for the Client's goroutines, those of Handle, Connected and Disconnected
+// included. It always returns nil, and may be called again.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true

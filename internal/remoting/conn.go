@@ -25,6 +25,7 @@ type conn struct {
 	client  *Client
 	address string
 	nc      net.Conn
+	since   time.Time
 	reads   atomic.Uint64 // how often bytes arrived
 	serving atomic.Int32  // server requests being handled
 	wake    chan struct{} // cap 1: out has something
@@ -58,6 +59,7 @@ func newConn(client *Client, address string, nc net.Conn) *conn {
 		client:  client,
 		address: address,
 		nc:      nc,
+		since:   time.Now(),
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		pending: make(map[int32]*call),
@@ -90,6 +92,9 @@ func (c *conn) run() {
 		timer.Stop()
 	}
 	_ = c.nc.Close()
+	if !errors.Is(c.err, ErrClosed) && !errors.Is(c.err, errDropped) {
+		c.client.disconnected(c.address)
+	}
 	group.Wait()
 }
 

@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -98,6 +99,14 @@ func (c *Client) open(ctx context.Context, address string, p *peer, d *dial) {
 		d.conn.run()
 	} else if err == nil {
 		_ = nc.Close() // the Client was closed meanwhile
+	} else if !errors.Is(d.err, ErrClosed) {
+		c.disconnected(address)
+	}
+}
+
+func (c *Client) disconnected(address string) {
+	if c.cfg.Disconnected != nil {
+		c.cfg.Disconnected(address)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -243,6 +244,40 @@ func (t *Table) Brokers() map[string]map[int64]string {
 		}
 	}
 	return all
+}
+
+// Naming lists the topics whose routes name a broker, sorted.
+func (t *Table) Naming(broker string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var topics []string
+	for topic, e := range t.topics {
+		if e.route != nil && e.route.brokers[broker] != nil {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	return topics
+}
+
+// Known returns the topic's route if it is in memory, else nil, and doesn't count as a use of it.
+func (t *Table) Known(topic string) *Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.topics[topic]; e != nil {
+		return e.route
+	}
+	return nil
+}
+
+// Again fetches the topic's route anew, as Refresh does, but doesn't count as a use of it: a topic that nobody asks for
+// any more is forgotten all the same.
+func (t *Table) Again(ctx context.Context, topic string) error {
+	if t.Known(topic) == nil {
+		return nil
+	}
+	_, err := t.refresh(ctx, topic)
+	return err
 }
 
 // Run refreshes every topic in use each 30 s until ctx ends.
