@@ -50,7 +50,7 @@ func (q *queue) finish(w *window) {
 }
 
 // keepsOrder tells whether the topic's messages are handled in order.
-func (t *topic) keepsOrder() bool { return false }
+func (t *topic) keepsOrder() bool { return t.cfg.Order != OrderNone }
 
 // letGo lets a lost queue go.
 func (e *Engine) letGo(q *queue) {

@@ -267,15 +267,6 @@ func (l *laneModel) check(t *rapid.T) {
 	}
 }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // bubbled hides the test's deadline, which is of no clock in the bubble, from rapid.
 type bubbled struct{ rapid.TB }
 

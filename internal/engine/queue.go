@@ -57,7 +57,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		committed: -1,
 		lock:      lock{begin: make(chan struct{})},
 	}
-	if t.cfg.Order != OrderNone {
+	if t.keepsOrder() {
 		q.lanes = newLanes(t, q.lockValid)
 	}
 	return q
