@@ -18,6 +18,10 @@ func (e *Engine) drain() error {
 		<-q.done
 	}
 	windows := windowsOf(append(owned, lost...))
+	for _, w := range windows {
+		w.retire()
+	}
+	e.sweep()
 	left := awaitIdle(windows, e.cfg.Drain)
 	if left > 0 {
 		e.log.Warn("drain time is over, canceling handlers", "unfinished", left, "drain", e.cfg.Drain)
@@ -31,6 +35,9 @@ func (e *Engine) drain() error {
 	for _, t := range e.topics {
 		if t.pool != nil {
 			t.pool.Stop()
+		}
+		if t.batches != nil {
+			t.batches.stop()
 		}
 	}
 	if left > 0 {

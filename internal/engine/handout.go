@@ -25,7 +25,7 @@ func (q *queue) handOut(w *window, messages []protocol.Message, from, to int64) 
 	}
 	q.topic.budget.take(len(tasks), bytes)
 	if q.topic.pool != nil {
-		q.topic.pool.Put(tasks...)
+		q.topic.enqueue(tasks)
 		return
 	}
 	for _, t := range tasks {
@@ -37,7 +37,7 @@ func (q *queue) handOut(w *window, messages []protocol.Message, from, to int64) 
 // consumer doesn't handle, or no longer, goes back to be retried: another member may.
 func (q *queue) handOutRetry(t task) {
 	if t.topic = q.engine.retried(t.raw); t.topic != nil {
-		t.topic.pool.Put(t)
+		t.topic.enqueue([]task{t})
 		return
 	}
 	if !t.window.begin(t.ticket) {

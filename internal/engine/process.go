@@ -13,6 +13,10 @@ import (
 
 // process is what a pool's worker does with one message.
 func (e *Engine) process(t task) {
+	if t.raw == nil {
+		e.processBatch(t.topic)
+		return
+	}
 	if !t.window.begin(t.ticket) {
 		t.release()
 		return

@@ -121,8 +121,10 @@ func (q *queue) failed(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, rocketkit.ErrClosed):
 		wake(q.engine.again) // ends Run
-	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest):
-		q.engine.view.Beat(ctx) // the broker has forgotten us, as it does when it restarts
+	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest,
+		protocol.CodeFilterDataNotExist, protocol.CodeFilterDataNotLatest):
+		q.engine.view.Beat(ctx)      // the broker has forgotten us, as it does when it restarts
+		wake(q.engine.others.wanted) // or another member has pushed ours aside
 	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter), !isRefusal(err):
 		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
 	}
@@ -137,6 +139,7 @@ func (q *queue) restart(position int64) {
 		q.window.discard()
 	}
 	q.window, q.position, q.committed = newWindow(position), position, -1
+	q.engine.sweep()
 	q.moved()
 	wake(q.room) // the loop may be parked for the old window
 }
@@ -156,8 +159,10 @@ func (q *queue) letGo() {
 	}
 	limit := time.NewTimer(releaseWithin)
 	defer limit.Stop()
+	idle := w.retire()
+	q.engine.sweep()
 	select {
-	case <-w.retire():
+	case <-idle:
 	case <-limit.C:
 	}
 	if err := q.release(); err != nil {
