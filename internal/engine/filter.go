@@ -70,7 +70,10 @@ func (e *Engine) checkFilter(ctx context.Context, t *topic) (checked bool, err e
 			checked = true
 		}
 	}
-	return checked, errors.Join(away...)
+	if checked {
+		return true, nil
+	}
+	return false, errors.Join(away...)
 }
 
 func firstLine(text string) string {
