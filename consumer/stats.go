@@ -15,7 +15,7 @@ type Stats struct {
 
 	// Differing are the members of the group that don't subscribe to the same topics by the same Tags or SQL, so that
 	// RocketMQ loses messages; empty when there are none. Members of any library are asked what they subscribe to (by
-	// GET_CONSUMER_RUNNING_INFO 307) when the group changes and then each 20 s, up to 16 at a time.
+	// GET_CONSUMER_RUNNING_INFO 307) when the group changes and then each 20 s, up to 16 within 5 s.
 	Differing []Difference
 }
 

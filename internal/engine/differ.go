@@ -21,8 +21,9 @@ type Difference struct {
 }
 
 const (
-	compareEvery  = rebalanceEvery // members are asked no more often
-	compareAtOnce = 16             // members that are asked in one round
+	compareEvery  = rebalanceEvery - time.Second // a member is asked no more often: with each rebalance, at rest
+	compareAtOnce = 16                           // members that are asked in one round
+	comparePause  = 5 * time.Second              // between two rounds
 )
 
 // comparer finds members that subscribe otherwise. A broker has one subscription to a topic for the whole group, the
@@ -75,10 +76,11 @@ func (e *Engine) compareSubscriptions(ctx context.Context) {
 		case <-e.others.wanted:
 		}
 		ids := e.others.present()
+		maps.DeleteFunc(asked, func(id string, _ time.Time) bool { return !slices.Contains(ids, id) })
+		ids = slices.DeleteFunc(ids, func(id string) bool { return time.Since(asked[id]) < compareEvery })
 		if len(ids) == 0 {
 			continue
 		}
-		maps.DeleteFunc(asked, func(id string, _ time.Time) bool { return !slices.Contains(ids, id) })
 		slices.SortStableFunc(ids, func(a, b string) int { return e.others.lastAsked(asked, a).Compare(e.others.lastAsked(asked, b)) })
 		for _, id := range ids[:min(len(ids), compareAtOnce)] {
 			theirs, err := e.subscriptionsOf(ctx, id)
@@ -92,7 +94,7 @@ func (e *Engine) compareSubscriptions(ctx context.Context) {
 			}
 			e.differ(id, e.differences(id, theirs))
 		}
-		if sleep(ctx, compareEvery) != nil {
+		if sleep(ctx, comparePause) != nil {
 			return
 		}
 	}
