@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
@@ -29,6 +30,7 @@ var (
 	_ = fmt.Println
 	_ = errors.Is
 	_ = time.Second
+	_ = utf8.Valid
 	_ context.Context
 	_ *rocketkit.Client
 	_ *admin.Admin

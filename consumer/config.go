@@ -17,7 +17,8 @@ import (
 // Config says what a consumer receives and how. Group and Topics are required.
 type Config struct {
 	// Group is the consumer group, by its logical name. Its members share each topic's queues; all of them must have the
-	// same Topics with the same Tags, or RocketMQ loses messages. One Client holds at most one member of a group.
+	// same Topics with the same Tags or SQL, or RocketMQ loses messages: Stats.Differing and the log name members that
+	// don't. One Client holds at most one member of a group.
 	Group string
 
 	// Topics are the topics to receive and what handles them, by logical name. A dead-letter topic, "%DLQ%" and the name
@@ -38,23 +39,37 @@ type Config struct {
 	// 0 means 30 s; negative means not at all.
 	Drain time.Duration
 
-	// Middleware wraps the handlers of all topics; the first is the outermost.
+	// Middleware wraps the Handlers of all topics; the first is the outermost. It doesn't wrap batch handlers: where a
+	// topic has a Batch, BatchMiddleware must not be nil, so that what all messages need isn't left out unnoticed.
 	Middleware []Middleware
+
+	// BatchMiddleware wraps the batch handlers of all topics; the first is the outermost. An empty slice that isn't nil
+	// says that they need none beside a Middleware.
+	BatchMiddleware []BatchMiddleware
 }
 
-// Topic says how one topic is received. Handler is required.
+// Topic says how one topic is received. It needs a Handler or a Batch.Handler, not both.
 type Topic struct {
 	// Handler is called for each message.
 	Handler Handler
 
+	// Batch has the messages handled several at once, in place of Handler.
+	Batch Batching
+
 	// Tags are those of the messages wanted; none means all.
 	Tags []string
 
-	// Workers is how many messages are handled at once. 0 means 16; at most 65,536.
+	// SQL is an SQL92 expression over the messages' properties, such as "region = 'eu' AND amount > 5", in place of
+	// Tags; empty means none. Brokers filter by it only with enablePropertyFilter=true, which is not their default. Run
+	// asks them before it consumes anything, and returns an error that wraps rocketkit.ErrConfig when one doesn't, or can't
+	// read the expression. Retried messages aren't filtered again.
+	SQL string
+
+	// Workers is how many messages are handled at once; with Batch, how many batches. 0 means 16; at most 65,536.
 	Workers int
 
-	// Timeout is how long a handler may take before its context ends, counted from its start. 0 means 1 min; negative
-	// means none.
+	// Timeout is how long a handler may take before its context ends, counted from its start: for a message, or for a
+	// batch as a whole. 0 means 1 min; negative means none.
 	Timeout time.Duration
 
 	// Order says which messages are handled one after the other. 0 is OrderNone: none.
@@ -106,6 +121,9 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 	if i := slices.IndexFunc(c.Middleware, func(m Middleware) bool { return m == nil }); i >= 0 {
 		return none, configError(fmt.Sprintf("Middleware[%d]", i), "is nil")
 	}
+	if i := slices.IndexFunc(c.BatchMiddleware, func(m BatchMiddleware) bool { return m == nil }); i >= 0 {
+		return none, configError(fmt.Sprintf("BatchMiddleware[%d]", i), "is nil")
+	}
 	if c.Retries > math.MaxInt32 {
 		return none, configError("Retries", "%d is more than a broker can count to, %d", c.Retries, math.MaxInt32)
 	}
@@ -117,7 +135,7 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 		Drain: orDefault(c.Drain, DefaultDrain), Topics: make(map[string]engine.Topic, len(c.Topics)),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Topics)) {
-		t, err := c.Topics[name].engineTopic(name, names, c.Middleware)
+		t, err := c.engineTopic(name, names)
 		if err != nil {
 			return none, err
 		}
@@ -126,22 +144,17 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 	return e, nil
 }
 
-func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middleware) (engine.Topic, error) {
+func (c Config) engineTopic(name string, names tenant.Names) (engine.Topic, error) {
 	none := engine.Topic{}
-	field := fmt.Sprintf("Topics[%q]", name)
+	t, field := c.Topics[name], fmt.Sprintf("Topics[%q]", name)
 	if _, err := names.Resource(name); err != nil {
 		return none, configError(field, "%v", err)
 	}
 	if strings.HasPrefix(name, "%RETRY%") {
 		return none, configError(field, "a retry topic is received by its group itself; name the topics the messages were sent to")
 	}
-	if t.Handler == nil {
-		return none, configError(field+".Handler", "is nil; every topic needs one")
-	}
-	for i, tag := range t.Tags {
-		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") || strings.ContainsFunc(tag, unicode.IsControl) {
-			return none, configError(fmt.Sprintf("%s.Tags[%d]", field, i), "%q is no single tag; leave Tags empty to receive all", tag)
-		}
+	if err := t.checkFilter(field); err != nil {
+		return none, err
 	}
 	if t.Workers < 0 || t.Workers > maxWorkers {
 		return none, configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
@@ -155,16 +168,58 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 	if t.Workers == 0 {
 		t.Workers = DefaultWorkers
 	}
-	handle := t.Handler
+	e := engine.Topic{
+		Tags: slices.Clone(t.Tags), SQL: t.SQL, Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout),
+		Order: t.Order.engine(), Key: t.Key,
+	}
+	err := c.setHandler(&e, t, name, field)
+	return e, err
+}
+
+// setHandler gives the engine's topic its handler, with the middleware around it.
+func (c Config) setHandler(e *engine.Topic, t Topic, name, field string) (err error) {
+	switch {
+	case t.Handler != nil && t.Batch.Handler != nil:
+		return configError(field+".Batch", "has a handler, and so has the topic: messages go to one of them")
+	case t.Batch.Handler != nil && t.Order != OrderNone:
+		return configError(field+".Batch", "goes with OrderNone only: a batch's messages are handled together")
+	case t.Batch.Handler != nil:
+		return c.setBatch(e, t.Batch, name, field)
+	case t.Batch.Size != 0 || t.Batch.Wait != 0:
+		return configError(field+".Batch.Handler", "is nil, but Size or Wait is set")
+	case t.Handler == nil:
+		return configError(field+".Handler", "is nil; every topic needs one, or a Batch.Handler")
+	}
+	e.Handle, err = wrap(t.Handler, c.Middleware, "Middleware", name)
+	return err
+}
+
+// wrap puts middleware around a handler.
+func wrap[H ~func(A, B) error, M ~func(H) H, A, B any](handler H, middleware []M, field, topic string) (H, error) {
 	for i := len(middleware) - 1; i >= 0; i-- { // the first is the outermost
-		if handle = middleware[i](handle); handle == nil {
-			return none, configError(fmt.Sprintf("Middleware[%d]", i), "returns nil for topic %s", name)
+		if handler = middleware[i](handler); handler == nil {
+			return nil, configError(fmt.Sprintf("%s[%d]", field, i), "returns nil for topic %s", topic)
 		}
 	}
-	return engine.Topic{
-		Tags: slices.Clone(t.Tags), Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout), Handle: handle,
-		Order: t.Order.engine(), Key: t.Key,
-	}, nil
+	return handler, nil
+}
+
+// checkFilter looks at Tags and SQL, at most one of which may be given.
+func (t Topic) checkFilter(field string) error {
+	for i, tag := range t.Tags {
+		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") || strings.ContainsFunc(tag, unicode.IsControl) {
+			return configError(fmt.Sprintf("%s.Tags[%d]", field, i), "%q is no single tag; leave Tags empty to receive all", tag)
+		}
+	}
+	switch {
+	case t.SQL == "":
+		return nil
+	case strings.TrimSpace(t.SQL) == "":
+		return configError(field+".SQL", "is blank; leave it empty to receive all")
+	case len(t.Tags) > 0:
+		return configError(field+".SQL", "is given beside Tags: a broker filters by one of them; in SQL a message's tag is TAGS")
+	}
+	return nil
 }
 
 // brokersRetries translates Config.Retries into what the broker takes: below 0 the group's own setting, 0 none.

@@ -25,6 +25,8 @@ func red(t *testing.T) tenant.Names {
 
 func nothing(context.Context, *rocketkit.Message) error { return nil }
 
+func nothingMuch(context.Context, *Batch) error { return nil }
+
 // valid is the least that is needed.
 func valid() Config {
 	return Config{Group: "billing", Topics: map[string]Topic{"orders": {Handler: nothing}}}
@@ -76,6 +78,25 @@ func TestConfigErrors(t *testing.T) {
 		"negative order":       {one("orders", Topic{Handler: nothing, Order: -1}), `Topics["orders"].Order:`},
 		"key without order":    {one("orders", Topic{Handler: nothing, Key: (*rocketkit.Message).Tag}), `Topics["orders"].Key:`},
 		"key, order of queues": {one("orders", Topic{Handler: nothing, Key: (*rocketkit.Message).Tag, Order: OrderQueue}), `Topics["orders"].Key:`},
+		"blank SQL":            {one("orders", Topic{Handler: nothing, SQL: " "}), `Topics["orders"].SQL:`},
+		"SQL and tags":         {one("orders", Topic{Handler: nothing, SQL: "a > 5", Tags: []string{"a"}}), `Topics["orders"].SQL:`},
+		"two handlers":         {one("orders", Topic{Handler: nothing, Batch: Batching{Handler: nothingMuch}}), `Topics["orders"].Batch:`},
+		"batches in order":     {one("orders", Topic{Batch: Batching{Handler: nothingMuch}, Order: OrderQueue}), `Topics["orders"].Batch:`},
+		"size, no handler":     {one("orders", Topic{Handler: nothing, Batch: Batching{Size: 5}}), `Topics["orders"].Batch.Handler:`},
+		"wait, no handler":     {one("orders", Topic{Batch: Batching{Wait: 5}}), `Topics["orders"].Batch.Handler:`},
+		"negative size":        {one("orders", Topic{Batch: Batching{Handler: nothingMuch, Size: -1}}), `Topics["orders"].Batch.Size:`},
+		"too large batches":    {one("orders", Topic{Batch: Batching{Handler: nothingMuch, Size: 10_001}}), `Topics["orders"].Batch.Size:`},
+		"negative wait":        {one("orders", Topic{Batch: Batching{Handler: nothingMuch, Wait: -1}}), `Topics["orders"].Batch.Wait:`},
+		"nil JSON handler":     {one("orders", Topic{Handler: JSON[int](nil)}), `Topics["orders"].Handler:`},
+		"nil batch middleware": {with(func(c *Config) { c.BatchMiddleware = []BatchMiddleware{nil} }), "BatchMiddleware[0]:"},
+		"batch middleware gives nil": {with(func(c *Config) {
+			c.Topics["orders"] = Topic{Batch: Batching{Handler: nothingMuch}}
+			c.BatchMiddleware = []BatchMiddleware{func(BatchHandler) BatchHandler { return nil }}
+		}), "BatchMiddleware[0]:"},
+		"middleware, not for batches": {with(func(c *Config) {
+			c.Topics["audit"] = Topic{Batch: Batching{Handler: nothingMuch}}
+			c.Middleware = []Middleware{func(h Handler) Handler { return h }}
+		}), "BatchMiddleware:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,6 +172,7 @@ func TestNoFieldIsLost(t *testing.T) {
 	t.Parallel()
 	called := 0
 	marked := func(context.Context, *rocketkit.Message) error { called++; return nil }
+	markedBatch := func(context.Context, *Batch) error { called++; return nil }
 	fields := map[string]func(c *Config){
 		"Group":      func(c *Config) { c.Group = "other" },
 		"Topics":     func(c *Config) { c.Topics = map[string]Topic{"refunds": {Handler: nothing}} },
@@ -158,10 +180,16 @@ func TestNoFieldIsLost(t *testing.T) {
 		"Retries":    func(c *Config) { c.Retries = 3 },
 		"Drain":      func(c *Config) { c.Drain = time.Second },
 		"Middleware": func(c *Config) { c.Middleware = []Middleware{func(h Handler) Handler { return marked }} },
+		"BatchMiddleware": func(c *Config) {
+			c.Topics["orders"] = Topic{Batch: Batching{Handler: nothingMuch}}
+			c.BatchMiddleware = []BatchMiddleware{func(BatchHandler) BatchHandler { return markedBatch }}
+		},
 	}
 	topicFields := map[string]func(t *Topic){
 		"Handler": func(t *Topic) { t.Handler = marked },
+		"Batch":   func(t *Topic) { t.Handler, t.Batch.Handler = nil, markedBatch },
 		"Tags":    func(t *Topic) { t.Tags = []string{"paid"} },
+		"SQL":     func(t *Topic) { t.SQL = "a > 5" },
 		"Workers": func(t *Topic) { t.Workers = 5 },
 		"Timeout": func(t *Topic) { t.Timeout = time.Second },
 		"Order":   func(t *Topic) { t.Order = OrderQueue },
@@ -203,6 +231,10 @@ func TestNoFieldIsLost(t *testing.T) {
 		}
 		called = 0
 		for _, topic := range got.Topics {
+			if topic.HandleBatch != nil {
+				_ = topic.HandleBatch(t.Context(), nil, nil)
+				continue
+			}
 			_ = topic.Handle(t.Context(), nil)
 		}
 		if called == 0 && reflect.DeepEqual(withoutHandlers(got), withoutHandlers(plain)) {
@@ -213,9 +245,9 @@ func TestNoFieldIsLost(t *testing.T) {
 
 // render gives a Config's values without its functions, which can't be compared.
 func render(c Config) []any {
-	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.Topics)}
+	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.BatchMiddleware), len(c.Topics)}
 	for name, t := range c.Topics {
-		values = append(values, name, t.Workers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...))
+		values = append(values, name, t.Workers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...), t.SQL, t.Batch.Size, t.Batch.Wait)
 	}
 	return values
 }
@@ -223,7 +255,7 @@ func render(c Config) []any {
 func withoutHandlers(c engine.Config) engine.Config {
 	topics := map[string]engine.Topic{}
 	for name, t := range c.Topics {
-		t.Handle = nil
+		t.Handle, t.HandleBatch = nil, nil
 		if t.Key != nil {
 			t.Key, t.Order = nil, -t.Order // which differs from the same Order without a Key
 		}

@@ -13,6 +13,10 @@
 // what they are called, and any other error, like a panic, has it delivered again after RocketMQ's own backoff, until
 // the group's retries are used up and it goes to the dead-letter topic.
 //
+// A topic's [Batching] has its messages handled several at once, each with a verdict of its own; [JSON] gives a handler
+// the body as a value. Tags or an SQL92 expression say which messages of a topic are wanted, the same in all members of the
+// group: those that differ are named in [Stats].
+//
 // Delivery is at least once. Offsets are committed only up to the lowest message that is not finished, within
 // milliseconds: a stop that drains repeats nothing; a kill -9 repeats what was being handled and what was finished above
 // it.

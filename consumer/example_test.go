@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -121,6 +123,74 @@ func ExampleOrder() {
 	// account-7 opened, attempt 1
 	// account-7 paid in, attempt 2
 	// account-7 closed, attempt 1
+}
+
+// ExampleBatching books orders several at once: one that can't be booked goes to the dead letters alone.
+func ExampleBatching() {
+	cluster := start()
+	defer cluster.Close()
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	ctx, stop := context.WithCancel(context.Background())
+	book := func(_ context.Context, b *consumer.Batch) error {
+		var orders []string
+		for i, m := range b.Messages() {
+			if string(m.Body()) == "nothing" {
+				b.Set(i, consumer.DeadLetter(errors.New("there is nothing to book")))
+				continue
+			}
+			orders = append(orders, string(m.Body()))
+		}
+		slices.Sort(orders)
+		fmt.Printf("booked %d of %d: %s\n", len(orders), b.Len(), strings.Join(orders, ", "))
+		stop()     // a service runs until it is interrupted
+		return nil // for all that have no verdict of their own
+	}
+	c, err := consumer.New(client, consumer.Config{
+		Group: "billing",
+		Start: consumer.Earliest(),
+		Topics: map[string]consumer.Topic{
+			"orders": {Workers: 2, Batch: consumer.Batching{Handler: book, Size: 3, Wait: time.Minute}},
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, order := range []string{"two books", "nothing", "a pen"} {
+		send(client, producer.Message{Topic: "orders", Body: []byte(order)})
+	}
+	if err := rocketkit.Run(ctx, c); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("dead letters:", len(cluster.DeadLetters("billing")))
+	// Output:
+	// booked 2 of 3: a pen, two books
+	// dead letters: 1
+}
+
+// ExampleJSON takes messages as values; what can't be decoded goes to the dead letters.
+func ExampleJSON() {
+	cluster := start()
+	defer cluster.Close()
+	type order struct {
+		Item  string `json:"item"`
+		Count int    `json:"count"`
+	}
+	onOrder := func(_ context.Context, m *rocketkit.Message, o order) error {
+		fmt.Printf("%s: %d of %s\n", m.Topic(), o.Count, o.Item)
+		return nil
+	}
+	consumeUntil(cluster, "orders", "billing", consumer.JSON(onOrder),
+		producer.Message{Topic: "orders", Body: []byte(`{"item": "book", "count": 2}`)},
+		producer.Message{Topic: "orders", Body: []byte(`{"item": "book", "count": "two"}`)},
+	)
+	fmt.Printf("dead letter: %s\n", cluster.DeadLetters("billing")[0].Body())
+	// Output:
+	// orders: 2 of book
+	// dead letter: {"item": "book", "count": "two"}
 }
 
 // start gives an in-process cluster with the topic "orders".

@@ -12,12 +12,25 @@ type Stats struct {
 	WaitingFor string // what a starting consumer waits for, such as name servers that don't answer; else empty
 	Unsettled  int    // messages that failed and that their broker hasn't taken back yet; tried again each second
 	Topics     map[string]TopicStats
+
+	// Differing are the members of the group that don't subscribe to the same topics by the same Tags or SQL, so that
+	// RocketMQ loses messages; empty when there are none. Members of any library are asked what they subscribe to (by
+	// GET_CONSUMER_RUNNING_INFO 307) when the group changes and then each 20 s, up to 16 within 5 s.
+	Differing []Difference
+}
+
+// Difference is one topic that another member of the group subscribes to otherwise.
+type Difference struct {
+	ClientID     string // of the other member
+	Topic        string
+	Ours, Theirs string // "*", "a || b" or "SQL92: amount > 5"; empty for a topic that isn't subscribed to
 }
 
 // TopicStats is one topic of a Consumer. The group's retry topic, "%RETRY%" and the group's name, is one too; its
-// messages are handled by the pools of the topics they were sent to, so it has no workers.
+// messages are handled by the pools of the topics they were sent to, so it has no workers. But for Workers, all count
+// messages, also where they are handled in batches.
 type TopicStats struct {
-	Workers     int    // how many messages may be handled at once
+	Workers     int    // how many messages, or batches, may be handled at once
 	Active      int    // how many are
 	Waiting     int    // received, and waiting for a worker
 	Cached      int    // received and not finished
@@ -44,6 +57,9 @@ func (c *Consumer) Stats() Stats {
 	s := Stats{
 		State: now.State.String(), WaitingFor: now.Waits, Unsettled: now.Unsettled,
 		Topics: make(map[string]TopicStats, len(now.Topics)),
+	}
+	for _, d := range now.Differing {
+		s.Differing = append(s.Differing, Difference(d))
 	}
 	for name, t := range now.Topics {
 		topic := TopicStats{

@@ -79,7 +79,7 @@ var handlers = map[int32]func(*broker, *call) *frame.Frame{
 	protocol.ReqQueryMessage:         (*broker).queryMessages,
 	reqTopicsOfGroup:                 (*broker).listTopicsOfGroup,
 	reqProducerConns:                 (*broker).producerConnections,
-	reqCheckClient:                   (*broker).checkClient,
+	protocol.ReqCheckClient:          (*broker).checkClient,
 	protocol.ReqConsumerConnection:   (*broker).connections,
 	protocol.ReqCreateTopic:          (*broker).createTopic,
 	protocol.ReqDeleteTopicBroker:    (*broker).deleteTopic,

@@ -126,7 +126,6 @@ const (
 	reqTopicsOfCluster = 224
 	reqProducerConns   = 204
 	reqTopicsOfGroup   = 343
-	reqCheckClient     = 46 // CHECK_CLIENT_CONFIG
 )
 
 func unsupported(req *frame.Frame) *frame.Frame {

@@ -19,11 +19,18 @@ type Config struct {
 // Topic is what to do with one topic's messages.
 type Topic struct {
 	Tags    []string // empty: all
+	SQL     string   // an SQL92 expression in place of Tags; empty: none
 	Workers int
 	Timeout time.Duration // of a handler; 0: none
 	Handle  func(context.Context, *rocketkit.Message) error
 	Order   Order
 	Key     func(*rocketkit.Message) string // of OrderKey; nil: the sharding key
+
+	// HandleBatch, where it is set, gets up to BatchSize messages at once, in place of Handle: as soon as so many are
+	// there or the first has waited for BatchWait. Its error holds for the messages that have no verdict of their own.
+	HandleBatch func(context.Context, []rocketkit.Message, *Verdicts) error
+	BatchSize   int
+	BatchWait   time.Duration
 }
 
 // Start is where a group begins that has no offsets yet.
@@ -46,6 +53,7 @@ const (
 const (
 	minCached     = 1024      // messages a topic may hold
 	cachedPerWork = 4         // or as many for each of its workers, if that is more
+	maxBatched    = 1 << 18   // messages a topic may hold, however large its batches
 	topicBytes    = 64 << 20  // bytes a topic may hold
 	consumerBytes = 256 << 20 // bytes all topics of a consumer may hold
 	maxSpan       = 1 << 16   // messages between a queue's oldest unfinished and its newest

@@ -35,6 +35,9 @@ func (e *Engine) drain() error {
 		if t.pool != nil {
 			t.pool.Stop()
 		}
+		if t.batches != nil {
+			t.batches.stop()
+		}
 	}
 	if left > 0 {
 		return fmt.Errorf("%d messages were still being handled %v after their context had ended and will be delivered again: "+

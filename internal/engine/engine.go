@@ -26,6 +26,7 @@ type Engine struct {
 	deadLetters *topic // the one dead-letter topic it receives; nil when none or several
 	member      cluster.Member
 	bytes       allowance
+	others      *comparer
 
 	started time.Time
 	ready   chan struct{}
@@ -65,6 +66,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		brokers: map[string]*broker{},
 		queues:  map[protocol.Queue]*queue{},
 		going:   map[protocol.Queue]*queue{},
+		others:  newComparer(),
 	}
 	if view.Names.Tenant() != "" {
 		e.log = e.log.With("tenant", view.Names.Tenant())
@@ -125,6 +127,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.awaitRoutes(ctx); err != nil {
 		return stopped(ctx, err)
 	}
+	if err := e.checkFilters(ctx); err != nil {
+		return stopped(ctx, err)
+	}
 	stopWatching := e.view.Routes().Watch(e.routeChanged)
 	defer stopWatching()
 	var stopWork context.CancelFunc
@@ -134,6 +139,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return stopped(ctx, err)
 	}
 	e.working.Go(func() { e.askHolders(e.background) })
+	e.working.Go(func() { e.compareSubscriptions(e.background) })
 	err := e.seed(ctx)
 	if err == nil {
 		err = e.rebalanceUntil(ctx)

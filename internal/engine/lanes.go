@@ -40,10 +40,13 @@ func newLanes(t *topic, held func() bool) *lanes {
 	return &lanes{topic: t, held: held, byKey: map[string]*lane{}}
 }
 
-// windowAt makes a window that begins at position, whose end the queue's lanes are told of.
+// windowAt makes a window that begins at position, whose end is told to those who hold messages back: the queue's lanes,
+// or the batchers.
 func (q *queue) windowAt(position int64) *window {
 	w := newWindow(position)
-	w.lanes = q.lanes
+	if w.onEnd = q.engine.sweep; q.lanes != nil {
+		w.onEnd = func() { q.lanes.ended(w) }
+	}
 	return w
 }
 

@@ -27,14 +27,15 @@ const (
 
 // enqueue hands the topic's runner messages of one queue, in the order of their offsets. It keeps the slice.
 func (t *topic) enqueue(tasks []task) {
-	if len(tasks) == 0 {
-		return
+	switch {
+	case len(tasks) == 0:
+	case t.batches != nil:
+		t.batches.add(tasks)
+	case tasks[0].queue.lanes != nil:
+		tasks[0].queue.lanes.add(tasks)
+	default:
+		t.pool.Put(tasks...)
 	}
-	if lanes := tasks[0].queue.lanes; lanes != nil {
-		lanes.add(tasks)
-		return
-	}
-	t.pool.Put(tasks...)
 }
 
 // laneKey names the lane of a message within its queue. A panic of the caller's function is the message's failure: it

@@ -11,8 +11,12 @@ import (
 
 // process is what a pool's worker does with one message.
 func (e *Engine) process(t task) {
-	if t.lane != nil {
+	switch {
+	case t.lane != nil:
 		e.walk(t)
+		return
+	case t.raw == nil:
+		e.processBatch(t.topic)
 		return
 	}
 	if !t.window.begin(t.ticket) {

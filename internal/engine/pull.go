@@ -92,7 +92,11 @@ func (q *queue) hasRoom() bool {
 	if q.reset.Swap(false) {
 		return true
 	}
-	return q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room)
+	if q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room) {
+		return true
+	}
+	q.engine.flush(q.topic) // batches that wait for more would wait for what can't come
+	return false
 }
 
 // take does what the answer to a pull says. w is the window at the time of the asking; when the queue was reset since,

@@ -153,8 +153,10 @@ func (q *queue) failed(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, rocketkit.ErrClosed):
 		wake(q.engine.again) // ends Run
-	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest):
-		q.engine.view.Beat(ctx) // the broker has forgotten us, as it does when it restarts
+	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest,
+		protocol.CodeFilterDataNotExist, protocol.CodeFilterDataNotLatest):
+		q.engine.view.Beat(ctx)      // the broker has forgotten us, as it does when it restarts
+		wake(q.engine.others.wanted) // or another member has pushed ours aside
 	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter):
 		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
 	}

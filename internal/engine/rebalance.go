@@ -82,6 +82,7 @@ func (e *Engine) rebalance(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(append(failures, err)...)
 	}
+	e.saw(members)
 	for t, r := range routes {
 		e.own(ctx, t, r, assign(r.Read, members, e.view.ClientID()))
 	}

@@ -13,6 +13,7 @@ type Snapshot struct {
 	Topics map[string]TopicSnapshot
 
 	Unsettled int // messages that failed and that the broker hasn't taken back yet
+	Differing []Difference
 }
 
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
@@ -43,6 +44,7 @@ func (e *Engine) Snapshot() Snapshot {
 		s.Unsettled += b.backs.count()
 	}
 	e.mu.Unlock()
+	s.Differing = e.others.differing()
 	queues := map[*topic][]QueueSnapshot{}
 	for _, q := range e.allQueues() {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())
@@ -62,6 +64,9 @@ func (t *topic) snapshot(queues []QueueSnapshot) TopicSnapshot {
 	if t.pool != nil {
 		p := t.pool.Stats()
 		s.Workers, s.Active, s.Waiting = p.Workers, p.Active, p.Waiting
+	}
+	if t.batches != nil { // messages count, not batches
+		s.Waiting, s.Active = t.batches.counts()
 	}
 	return s
 }

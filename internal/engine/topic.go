@@ -21,6 +21,7 @@ type topic struct {
 	sub      protocol.SubscriptionData
 	budget   budget
 	pool     *pool.Pool[task] // nil for the retry topic
+	batches  *batcher         // nil where messages are handled one by one
 	labels   context.Context  //nolint:containedctx // it carries the pprof labels of the topic's handlers and never ends
 
 	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
@@ -31,7 +32,7 @@ type topic struct {
 	lastError        atomic.Pointer[string]
 }
 
-// task is one message on its way through a pool.
+// task is one message on its way through a pool; without a message it is the token of a batch of the topic.
 type task struct {
 	queue  *queue
 	window *window
@@ -48,7 +49,7 @@ type task struct {
 }
 
 func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
-	sub, err := protocol.SubscriptionFor(physical, strings.Join(cfg.Tags, "||"))
+	sub, err := cfg.subscription(physical)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +60,26 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 		shared:      &e.bytes,
 	}
 	t.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", e.cfg.Group, "topic", name))
-	if cfg.Handle != nil {
+	switch {
+	case cfg.HandleBatch != nil:
 		t.pool = pool.New(cfg.Workers, e.process)
-	} else {
+		t.batches = newBatcher(cfg.BatchSize, cfg.BatchWait, func() { t.pool.Put(task{topic: t}) })
+		t.budget.maxMessages = max(t.budget.maxMessages, min((cfg.Workers+1)*cfg.BatchSize, maxBatched))
+		t.cfg.Handle = handleAlone(cfg.HandleBatch)
+	case cfg.Handle != nil:
+		t.pool = pool.New(cfg.Workers, e.process)
+	default:
 		t.budget.maxMessages = maxSpan // retries of a topic that stands must not keep the others' waiting
 	}
 	return t, nil
+}
+
+// subscription is what the heartbeat and pulls say of the topic.
+func (cfg Topic) subscription(physical string) (protocol.SubscriptionData, error) {
+	if cfg.SQL != "" {
+		return protocol.SubscriptionSQL(physical, cfg.SQL)
+	}
+	return protocol.SubscriptionFor(physical, strings.Join(cfg.Tags, "||"))
 }
 
 // wants tells whether the subscription asks for the message. Brokers filter tags by their hash, which others share.

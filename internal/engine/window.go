@@ -28,7 +28,7 @@ type window struct {
 	retired bool
 	closed  bool          // nothing begins at all
 	since   time.Time     // when it retired
-	lanes   *lanes        // told when it retires or is closed; nil unless its queue keeps an order
+	onEnd   func()        // called when it retires or is closed; may be nil
 	stale   bool          // the queue's position was moved: what still runs counts for nothing
 	idle    chan struct{} // closed when retired and nothing runs or is still to begin
 	room    chan struct{} // parked pull loop; nil when none
@@ -150,14 +150,15 @@ func (w *window) retire() <-chan struct{} {
 	return w.idle
 }
 
-// end changes what may begin, and tells the lanes, whose own lock comes before the window's, when that is news.
+// end changes what may begin, and calls onEnd when that is news, without the lock: whoever holds messages back asks for
+// the window's under their own.
 func (w *window) end(change func() (news bool)) {
 	w.mu.Lock()
 	news := change()
 	w.checkIdle()
 	w.mu.Unlock()
-	if news && w.lanes != nil {
-		w.lanes.ended(w)
+	if news && w.onEnd != nil {
+		w.onEnd()
 	}
 }
 

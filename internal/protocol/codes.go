@@ -29,6 +29,7 @@ const (
 	ReqLockQueues            int32 = 41
 	ReqUnlockQueues          int32 = 42
 	ReqAllConsumerOffsets    int32 = 43
+	ReqCheckClient           int32 = 46 // CHECK_CLIENT_CONFIG
 	ReqPutKV                 int32 = 100
 	ReqGetKV                 int32 = 101
 	ReqDeleteKV              int32 = 102
@@ -116,7 +117,7 @@ var requestNames = map[int32]string{
 	ReqSendBack: "CONSUMER_SEND_MSG_BACK", ReqEndTransaction: "END_TRANSACTION",
 	ReqConsumerList: "GET_CONSUMER_LIST_BY_GROUP", ReqCheckTransaction: "CHECK_TRANSACTION_STATE",
 	ReqConsumersChanged: "NOTIFY_CONSUMER_IDS_CHANGED", ReqLockQueues: "LOCK_BATCH_MQ", ReqUnlockQueues: "UNLOCK_BATCH_MQ",
-	ReqAllConsumerOffsets: "GET_ALL_CONSUMER_OFFSET", ReqPutKV: "PUT_KV_CONFIG", ReqGetKV: "GET_KV_CONFIG",
+	ReqAllConsumerOffsets: "GET_ALL_CONSUMER_OFFSET", ReqCheckClient: "CHECK_CLIENT_CONFIG", ReqPutKV: "PUT_KV_CONFIG", ReqGetKV: "GET_KV_CONFIG",
 	ReqDeleteKV: "DELETE_KV_CONFIG", ReqGetRoute: "GET_ROUTEINFO_BY_TOPIC", ReqGetCluster: "GET_BROKER_CLUSTER_INFO",
 	ReqCreateGroup: "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP", ReqListGroups: "GET_ALL_SUBSCRIPTIONGROUP_CONFIG",
 	ReqTopicStats: "GET_TOPIC_STATS_INFO", ReqConsumerConnection: "GET_CONSUMER_CONNECTION_LIST",

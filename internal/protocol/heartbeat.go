@@ -92,6 +92,19 @@ func (r Unregister) Frame() *frame.Frame {
 	return h.frame(ReqUnregister, nil)
 }
 
+// CheckClient is request 46 (CHECK_CLIENT_CONFIG): whether the broker can serve a subscription. The answer is judged by
+// [Check]: code 23 for an expression that it can't read, 1 where it doesn't filter by such.
+type CheckClient struct {
+	ClientID     string           `json:"clientId"`
+	Group        string           `json:"group"`
+	Subscription SubscriptionData `json:"subscriptionData"`
+}
+
+// Frame gives the request; its body is RocketMQ's CheckClientRequestBody.
+func (r CheckClient) Frame() *frame.Frame {
+	return &frame.Frame{Code: ReqCheckClient, Body: encodeBody(r)}
+}
+
 // ConsumerList is request 38 (GET_CONSUMER_LIST_BY_GROUP): the ids of a group's members that are connected to the broker.
 // Answered by [ParseConsumerList].
 type ConsumerList struct{ Group string }

@@ -70,7 +70,7 @@ func SubscriptionFor(topic, tags string) (SubscriptionData, error) {
 }
 
 // SubscriptionSQL builds a subscription by an SQL92 expression over properties, which a broker takes only with
-// enablePropertyFilter. An empty expression is an error. rocketkit's consumers have no such filter yet.
+// enablePropertyFilter. An empty expression is an error.
 func SubscriptionSQL(topic, expression string) (SubscriptionData, error) {
 	if strings.TrimSpace(expression) == "" {
 		return SubscriptionData{}, fmt.Errorf("subscription to %s: the SQL expression is empty", topic)

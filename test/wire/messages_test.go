@@ -321,3 +321,25 @@ func TestTransactions(t *testing.T) {
 		s.messages("checked", topic, s.do(pullOf(group, topic, 1).Frame()).Body)
 	})
 }
+
+// A broker without property filters takes a heartbeat with one, and refuses to check it and to give messages by it.
+func TestSQLFilters(t *testing.T) {
+	compare(t, func(s *script) {
+		topic, group := s.topic("t"), s.group("g")
+		s.do(sendOf(topic, "x").Frame())
+		s.stored(topic, 1)
+		tags, err := protocol.SubscriptionFor(topic, "a || b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, err := protocol.SubscriptionSQL(topic, "a > 5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tell("check tags", protocol.CheckClient{ClientID: s.client.id, Group: group, Subscription: tags}.Frame())
+		s.tell("check sql", protocol.CheckClient{ClientID: s.client.id, Group: group, Subscription: sql}.Frame())
+		beat := protocol.Heartbeat{ClientID: s.client.id, Consumers: []protocol.ConsumerData{{Group: group, Subscriptions: []protocol.SubscriptionData{sql}}}}
+		s.tell("heartbeat", beat.Frame())
+		s.tell("pull", protocol.PullMessage{Group: group, Topic: topic, MaxMessages: 1, SubVersion: sql.Version, ExpressionType: protocol.ExpressionSQL}.Frame())
+	})
+}
