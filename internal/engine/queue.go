@@ -28,6 +28,8 @@ type queue struct {
 	released atomic.Bool // let go: nothing is committed or sent back any more
 	dirty    atomic.Bool // in the committer's list
 	reset    atomic.Bool // an operator has moved the group: the next pull says where
+	unsure   atomic.Bool // the broker didn't know the topic: the position may be one of a topic that is no more
+	newest   int64       // commit-log offset of the last message received, -1 before the first; the pull loop's own
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
@@ -37,6 +39,8 @@ type queue struct {
 	committed int64     // last offset the broker took; -1 when unknown
 	pulled    time.Time // when the last pull was answered
 	why       error     // what the last pull failed of
+	avoiding  time.Time // until when replicas aren't pulled from
+	skipped   int64     // messages that had expired before they were received
 }
 
 // newQueue makes the ownership of a queue. Callers hold e.mu.
@@ -48,6 +52,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		done:      make(chan struct{}),
 		gone:      make(chan struct{}),
 		committed: -1,
+		newest:    -1,
 	}
 }
 
@@ -88,9 +93,12 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// locate asks for the group's committed offset when the queue has no position yet.
+// locate asks for the group's committed offset when the queue has no position yet, or one that may count no more.
 func (q *queue) locate(ctx context.Context) error {
 	if q.current() != nil {
+		if q.unsure.Load() {
+			return q.locateAgain(ctx)
+		}
 		return nil
 	}
 	offset, err := q.engine.startOffset(ctx, q)
@@ -113,7 +121,8 @@ func (q *queue) current() *window {
 func (q *queue) failed(ctx context.Context, err error) {
 	q.mu.Lock()
 	first := q.why == nil
-	q.why, q.node = err, 0
+	q.why = err
+	q.avoid()
 	q.mu.Unlock()
 	if first { // and said so only again after one that worked
 		q.engine.log.Warn("pull failed, trying on", "queue", q.public, "error", err)
@@ -123,7 +132,10 @@ func (q *queue) failed(ctx context.Context, err error) {
 		wake(q.engine.again) // ends Run
 	case protocol.HasCode(err, protocol.CodeSubscriptionNotExist, protocol.CodeSubscriptionNotLatest):
 		q.engine.view.Beat(ctx) // the broker has forgotten us, as it does when it restarts
-	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter), !isRefusal(err):
+	case protocol.HasCode(err, protocol.CodeTopicNotExist):
+		q.topicGone()
+		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
+	case protocol.HasCode(err, protocol.CodeNoPermission, protocol.CodeInvalidParameter), !isRefusal(err):
 		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
 	}
 }
