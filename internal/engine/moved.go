@@ -51,34 +51,70 @@ func (q *queue) doubted(r *route.Route, address string, result *protocol.PullRes
 	return doubted, up
 }
 
+// correct makes an answer say where to go on when the topic isn't what it was.
+func (q *queue) correct(ctx context.Context, address string, result *protocol.PullResult, asked int64, held time.Duration) (err error) {
+	switch {
+	case result.IsReset():
+	case result.Status == protocol.PullOffsetMoved && result.NextOffset < asked:
+		result.NextOffset, err = q.behindEnd(ctx, address, result)
+	case result.Status == protocol.PullFound && held > heldLong:
+		var anew bool
+		if anew, err = q.createdAnew(ctx, address, result, asked); anew {
+			result.Status, result.NextOffset, result.Body = protocol.PullOffsetMoved, result.MinOffset, nil
+		}
+	}
+	return err
+}
+
 // behindEnd finds where to go on in a queue that ends before our position. It was cut, as by a broker that has crashed
 // before its last messages were on disk: then what is left has been received, and its end is the place. Or the topic was
-// deleted and created anew: then all of it is new to us. Commit-log offsets tell, since a broker's log goes on over both:
-// whatever a new topic has was stored after anything that we have received.
-//
-// Without a message received since the queue is ours nothing tells, and the end it is, as in RocketMQ's own clients.
+// deleted and created anew: then all of it is new to us. Without a message received since the queue is ours nothing tells,
+// and the end it is, as in RocketMQ's own clients.
 func (q *queue) behindEnd(ctx context.Context, address string, result *protocol.PullResult) (int64, error) {
-	for at := result.MinOffset; q.newest >= 0 && at < result.NextOffset; {
+	anew, err := q.isNew(ctx, address, result.MinOffset, result.NextOffset)
+	if anew {
+		return result.MinOffset, err
+	}
+	return result.NextOffset, err
+}
+
+// heldLong is how long a pull was held after which its topic may have become another one.
+const heldLong = time.Second
+
+// createdAnew finds out, when a pull was held for long, whether the topic was deleted and created anew meanwhile and has
+// grown beyond our position, so that the answer looks like any other. Brokers of 5.x delete a topic's offsets with it.
+func (q *queue) createdAnew(ctx context.Context, address string, result *protocol.PullResult, asked int64) (bool, error) {
+	if asked <= result.MinOffset || q.newest < 0 {
+		return false, nil
+	}
+	_, found, err := q.engine.storedOffset(ctx, q.id)
+	if err != nil || found {
+		return false, err
+	}
+	return q.isNew(ctx, address, result.MinOffset, asked)
+}
+
+// isNew tells whether the messages between two offsets were all stored after anything that we have received. Commit-log
+// offsets tell, since a broker's log goes on over the deletion of a topic.
+func (q *queue) isNew(ctx context.Context, address string, from, to int64) (bool, error) {
+	for at := from; q.newest >= 0 && at < to; {
 		first, err := q.ask(ctx, address, at, 1)
 		if err != nil {
-			return 0, err
+			return false, err
 		}
 		switch {
 		case first.Status == protocol.PullFound:
 			messages, err := protocol.DecodeMessages(first.Body, q.id.Topic)
 			if err != nil {
-				return 0, fmt.Errorf("block at offset %d: %w", at, err)
+				return false, fmt.Errorf("block at offset %d: %w", at, err)
 			}
-			if len(messages) > 0 && messages[0].CommitLogOffset > q.newest {
-				return result.MinOffset, nil
-			}
-			return result.NextOffset, nil
+			return len(messages) > 0 && messages[0].CommitLogOffset > q.newest, nil
 		case first.NextOffset <= at:
-			return result.NextOffset, nil
+			return false, nil
 		}
 		at = first.NextOffset // a filter left nothing so far
 	}
-	return result.NextOffset, nil
+	return false, nil
 }
 
 // topicGone notes that the broker doesn't know the topic: whether our position still counts is found out when it does
@@ -118,7 +154,7 @@ func (q *queue) follow(result *protocol.PullResult, asked int64) (restarted bool
 	case result.IsReset():
 		log.Warn("offset reset")
 	case result.NextOffset < asked:
-		log.Warn("the queue ends before the position: its broker has lost messages, the topic was created anew, or the offset was never good")
+		log.Warn("the position is none of the queue's any more: its broker has lost messages, the topic was created anew, or the offset was never good")
 	case result.NextOffset > asked:
 		// What was to come has expired; what was received before has not, and is still to be handled.
 		q.mu.Lock()

@@ -181,7 +181,11 @@ func TestQueueThatEndsBeforeThePosition(t *testing.T) {
 		q.messages = q.messages[:80]
 		r.brokers["b"].log = r.brokers["b"].log[:80]
 	}
-	anew := func(r *rig) { r.brokers["b"].topics[topicT][0] = &scriptedQueue{} }
+	anew := func(r *rig) {
+		r.brokers["b"].topics[topicT][0] = &scriptedQueue{}
+		delete(r.brokers["b"].offsets, offsetKey{groupG, topicT, 0})
+	}
+	group := func(r *rig) { delete(r.brokers["b"].offsets, offsetKey{groupG, topicT, 0}) } // deleted with its offsets
 	for name, test := range map[string]struct {
 		do   func(r *rig)
 		send int
@@ -192,6 +196,8 @@ func TestQueueThatEndsBeforeThePosition(t *testing.T) {
 		"anew, empty":        {anew, 0, 100},
 		"anew, with some":    {anew, 30, 130},
 		"anew, just as many": {anew, 99, 199},
+		"anew, with more":    {anew, 500, 600},
+		"the same":           {group, 10, 110},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -202,7 +208,7 @@ func TestQueueThatEndsBeforeThePosition(t *testing.T) {
 				g := &got{}
 				e := r.run(config(g.handle))
 				eventually(t, "all handled", func() bool { return g.len() == 100 })
-				time.Sleep(time.Second)
+				time.Sleep(5 * time.Second)
 				r.mu.Lock()
 				test.do(r)
 				r.mu.Unlock()

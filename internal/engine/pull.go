@@ -24,6 +24,7 @@ func (q *queue) pull(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("broker %s: no name server knows where it is", q.id.Broker)
 	}
+	asked := time.Now()
 	result, err := q.ask(ctx, address, position, pullBatch)
 	if err != nil || q.unsure.Load() {
 		return err
@@ -38,10 +39,8 @@ func (q *queue) pull(ctx context.Context) error {
 	q.suggest(result.SuggestBrokerID)
 	q.maxOffset, q.pulled = result.MaxOffset, time.Now()
 	q.mu.Unlock()
-	if result.Status == protocol.PullOffsetMoved && !result.IsReset() && result.NextOffset < position {
-		if result.NextOffset, err = q.behindEnd(ctx, address, &result); err != nil {
-			return err
-		}
+	if err := q.correct(ctx, address, &result, position, time.Since(asked)); err != nil {
+		return err
 	}
 	if err := q.take(w, result, position); err != nil {
 		return err
