@@ -34,6 +34,10 @@ test-short: ## what needs no Java: go test ./..., and what it skipped
 race: ## what needs no Java, with the race detector
 	$(TESTS) -race ./... | $(SUMMARY)
 
+.PHONY: storm
+storm: need-java ## 50 consumers started and stopped 200 times under load: what is left of them
+	ROCKETKIT_REAL=1 ROCKETKIT_STORM=1 go test -v -count=1 -timeout 30m -run /real ./test/storm
+
 .PHONY: lint
 lint: ## golangci-lint, with the settings in .golangci.yml
 	@# a cache of its own: a shared one reports another checkout's paths, which the exclusions don't match

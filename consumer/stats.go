@@ -47,6 +47,7 @@ type QueueStats struct {
 	Position  int64     // next offset to receive; -1 while it isn't known
 	Committed int64     // what the group has committed; -1 while it isn't known
 	Max       int64     // one past the newest message, as of LastPull
+	Skipped   int64     // messages that retention had deleted before this Consumer received them: they are lost to the group
 	LastPull  time.Time // when the broker last answered; zero before the first answer
 	LastError string    // why the last pull failed; empty after one that worked
 }

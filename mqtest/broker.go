@@ -19,6 +19,7 @@ type broker struct {
 	mu      sync.Mutex
 	run     int // counts starts: what was planned in an earlier run no longer counts
 	started time.Time
+	ahead   time.Duration // of its clock before the test's
 
 	// What a real broker has on disk.
 	store        store

@@ -21,6 +21,7 @@ type Cluster struct {
 	links       links
 	state       state
 
+	bubble   bool      // made in a testing/synctest bubble
 	deadline time.Time // when waits end at the latest; zero: longestWait
 	closing  chan struct{}
 	once     sync.Once
@@ -55,7 +56,7 @@ func Start(cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, closing: make(chan struct{})}
+	c := &Cluster{cfg: cfg, closing: make(chan struct{}), bubble: inBubble()}
 	c.links.by, c.links.ips = map[netip.AddrPort]*link{}, map[netip.Addr]*link{}
 	c.schedule = newSchedule()
 	for i := range cfg.NameServers {
@@ -161,8 +162,13 @@ func (c *Cluster) serverAt(address string) *server {
 func (c *Cluster) Stop(server string) error { return c.each(server, false) }
 
 // Restart starts a stopped server again, or stops it before when it runs. Brokers register with a name server that
-// was restarted within 30 s; until then it knows no topic, as RocketMQ's doesn't.
-func (c *Cluster) Restart(server string) error { return c.each(server, true) }
+// was restarted within 30 s; until then it knows no topic, as RocketMQ's doesn't. After Close it is an error.
+func (c *Cluster) Restart(server string) error {
+	if isClosed(c.closing) {
+		return fmt.Errorf("mqtest: restart %s: %w", server, errClosed)
+	}
+	return c.each(server, true)
+}
 
 func (c *Cluster) each(server string, start bool) error {
 	for _, n := range c.nameServers {
@@ -183,6 +189,20 @@ func (c *Cluster) each(server string, start bool) error {
 			return nil
 		}
 	}
+	return c.unknown(server)
+}
+
+func (c *Cluster) unknown(server string) error {
 	return fmt.Errorf("mqtest: no server is called %q; brokers are %v, name servers namesrv-a to %s", server, c.Brokers(),
 		serverName("namesrv", len(c.nameServers)-1))
+}
+
+// requireServer panics when a test names a server that there isn't; "" is any.
+func (c *Cluster) requireServer(what, server string) {
+	for _, s := range c.servers() {
+		if server == "" || server == s.name {
+			return
+		}
+	}
+	panic(fmt.Sprintf("%s: %v", what, c.unknown(server)))
 }

@@ -32,10 +32,10 @@ func (b *broker) delay(m *protocol.Message, props *properties) (due time.Time, d
 		props.drop(protocol.PropertyTimerDelayMillis)
 		props.set(protocol.PropertyDelayLevel, strconv.Itoa(level))
 		putAside(m, props, topicSchedule, int32(level-1))
-		return time.Now().Add(b.cluster.cfg.DelayLevels[level-1]), true, nil
+		return b.now().Add(b.cluster.cfg.DelayLevels[level-1]), true, nil
 	}
-	at, timed, refusal := timer(*props)
-	if !timed || refusal != nil || at <= nowMillis() {
+	at, timed, refusal := timer(*props, b.millis())
+	if !timed || refusal != nil || at <= b.millis() {
 		return time.Time{}, false, refusal
 	}
 	floor := (at - 1) / timerPrecision * timerPrecision
@@ -50,8 +50,8 @@ func putAside(m *protocol.Message, props *properties, topic string, queue int32)
 	m.Topic, m.QueueID, m.Properties = topic, queue, props.block()
 }
 
-// timer reads when a timed message is due, in ms since 1970.
-func timer(props properties) (at int64, timed bool, refusal *frame.Frame) {
+// timer reads when a timed message is due; times are in ms since 1970.
+func timer(props properties, now int64) (at int64, timed bool, refusal *frame.Frame) {
 	if props.get(protocol.PropertyTimerOutMillis) != "" {
 		return 0, false, nil
 	}
@@ -59,8 +59,8 @@ func timer(props properties) (at int64, timed bool, refusal *frame.Frame) {
 		property  string
 		unit, add int64
 	}{
-		{protocol.PropertyTimerDelaySeconds, 1000, nowMillis()},
-		{protocol.PropertyTimerDelayMillis, 1, nowMillis()},
+		{protocol.PropertyTimerDelaySeconds, 1000, now},
+		{protocol.PropertyTimerDelayMillis, 1, now},
 		{protocol.PropertyTimerDeliverMillis, 1, 0},
 	} {
 		text := props.get(form.property)
@@ -69,7 +69,7 @@ func timer(props properties) (at int64, timed bool, refusal *frame.Frame) {
 		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		at = n*form.unit + form.add
-		if err != nil || at-nowMillis() > timerMost.Milliseconds() {
+		if err != nil || at-now > timerMost.Milliseconds() {
 			return 0, true, refuse(protocol.CodeMessageIllegal, "timer message illegal, the delay time should not be bigger than "+
 				"the max delay "+strconv.FormatInt(timerMost.Milliseconds(), 10)+"ms; or if set del msg, the delay time should be "+
 				"bigger than the current time")
@@ -79,15 +79,18 @@ func timer(props properties) (at int64, timed bool, refusal *frame.Frame) {
 	return 0, false, nil
 }
 
-// deliverAt delivers a message that waits once it is due.
+// deliverAt delivers a message that waits once it is due by the broker's clock.
 func (b *broker) deliverAt(r *record, due time.Time) {
-	b.later(time.Until(due), func() {
+	b.later(due.Sub(b.now()), func() {
+		if due, waits := b.waiting[r]; !waits || b.now().Before(due) { // the clock was set, and this planned anew
+			return
+		}
 		delete(b.waiting, r)
 		m := r.msg
 		topic, _ := m.Properties.Get(protocol.PropertyRealTopic)
 		queue, _ := m.Properties.Get(protocol.PropertyRealQueueID)
 		id, _ := strconv.Atoi(queue)
-		m.Topic, m.QueueID, m.StoreMillis = topic, int32(id), nowMillis()
+		m.Topic, m.QueueID, m.StoreMillis = topic, int32(id), b.millis()
 		// Its properties stay as they are: a delivered message still says which level it had and where it was to go.
 		b.storeMessage(m)
 	})

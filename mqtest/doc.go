@@ -15,7 +15,8 @@
 //
 // For trouble there are [Cluster.Inject] (an error code, a delay, a broken connection, half a frame, silence, for requests
 // of one kind, of one client or at one server), [Cluster.Partition], [Cluster.Stop] and [Cluster.Restart] of brokers and
-// name servers, and [Cluster.Expire] for messages that retention has deleted.
+// name servers, [Cluster.Expire] for messages that retention has deleted, and [Cluster.SetClock] for brokers whose clocks
+// jump.
 //
 // # What it imitates
 //

@@ -34,8 +34,8 @@ type Fault struct {
 	Request int    // RocketMQ's request code
 	Server  string // "broker-a", "namesrv-a"
 	Client  string // the client's id, as rocketkit.Client.ID gives it
-	Topic   string // in the request's header, physical
-	Group   string // in the request's header, physical; for a send, the producer's
+	Topic   string // physical; of a heartbeat any that it subscribes to, of a lock any of its queues', of a send-back the first
+	Group   string // physical; for a send, the producer's; of a heartbeat any
 
 	Skip  int // let so many pass first
 	Times int // then strike so often; 0 means until removed
@@ -72,8 +72,10 @@ type faults struct {
 }
 
 // Inject puts a fault to work until it is removed or has struck as often as it says. Of several that match a request,
-// the first one injected strikes.
+// the first one injected strikes. It panics when f.Server names no server of the cluster: such a fault would never strike,
+// and its test pass for nothing.
 func (c *Cluster) Inject(f Fault) *Injected {
+	c.requireServer("Fault.Server", f.Server)
 	i := &Injected{cluster: c, fault: f}
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
@@ -133,25 +135,6 @@ func (f *faults) match(c *call) *Injected {
 		return i
 	}
 	return nil
-}
-
-func (i *Injected) concerns(c *call) bool {
-	f := &i.fault
-	return (f.Request == 0 || int32(f.Request) == c.req.Code) &&
-		(f.Server == "" || f.Server == c.conn.server.name) &&
-		(f.Client == "" || c.conn.isOf(f.Client)) &&
-		(f.Topic == "" || hasField(c.req, f.Topic, "topic", "b")) &&
-		(f.Group == "" || hasField(c.req, f.Group, "consumerGroup", "group", "producerGroup", "a"))
-}
-
-// hasField tells whether one of the fields has the value; which name a field has depends on the request.
-func hasField(req *frame.Frame, value string, names ...string) bool {
-	for _, name := range names {
-		if v, ok := req.Fields.Get(name); ok && v == value {
-			return true
-		}
-	}
-	return false
 }
 
 // begin takes a request the fault strikes: it is carried out, or struck at once.

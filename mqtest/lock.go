@@ -16,7 +16,7 @@ type queueLock struct {
 	renewed  time.Time
 }
 
-func (l *queueLock) expired() bool { return time.Since(l.renewed) > lockLife }
+func (b *broker) expired(l *queueLock) bool { return b.now().Sub(l.renewed) > lockLife }
 
 func (b *broker) lock(c *call) *frame.Frame {
 	req, err := protocol.ParseLockRequest(c.req)
@@ -31,8 +31,8 @@ func (b *broker) lock(c *call) *frame.Frame {
 	var held []protocol.Queue
 	for _, q := range req.Queues {
 		l := locks[q]
-		if l == nil || l.clientID == req.ClientID || l.expired() {
-			locks[q] = &queueLock{req.ClientID, time.Now()}
+		if l == nil || l.clientID == req.ClientID || b.expired(l) {
+			locks[q] = &queueLock{req.ClientID, b.now()}
 			held = append(held, q)
 		}
 	}
@@ -57,7 +57,7 @@ func (b *broker) unlock(c *call) *frame.Frame {
 // anyLocked tells whether a group holds a lock that hasn't expired.
 func (b *broker) anyLocked(group string) bool {
 	for _, l := range b.locks[group] {
-		if !l.expired() {
+		if !b.expired(l) {
 			return true
 		}
 	}

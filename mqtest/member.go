@@ -66,7 +66,7 @@ func (b *broker) register(c *call, clientID string, data *protocol.ConsumerData)
 		b.members[data.Group] = g
 	}
 	g.kind, g.model, g.from = data.Type, data.Model, data.From
-	changed := g.join(c, clientID)
+	changed := g.join(c, clientID, b.now())
 	if g.subscribe(data.Subscriptions) {
 		changed = true
 	}
@@ -83,14 +83,14 @@ func (b *broker) register(c *call, clientID string, data *protocol.ConsumerData)
 	b.planScan()
 }
 
-func (g *group) join(c *call, clientID string) (changed bool) {
+func (g *group) join(c *call, clientID string, now time.Time) (changed bool) {
 	i := slices.IndexFunc(g.members, func(m *member) bool { return m.conn == c.conn })
 	if i < 0 {
 		i, changed = len(g.members), true
 		g.members = append(g.members, &member{conn: c.conn})
 	}
 	m := g.members[i]
-	m.clientID, m.language, m.version, m.seen = clientID, c.req.Language, c.req.Version, time.Now()
+	m.clientID, m.language, m.version, m.seen = clientID, c.req.Language, c.req.Version, now
 	return changed
 }
 
@@ -202,7 +202,7 @@ func (b *broker) planScan() {
 func (b *broker) expire() {
 	for name, g := range b.members {
 		for _, m := range slices.Clone(g.members) {
-			if time.Since(m.seen) <= silenceLimit {
+			if b.now().Sub(m.seen) <= silenceLimit {
 				continue
 			}
 			if !m.conn.isSilent(silenceLimit) {

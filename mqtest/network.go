@@ -62,6 +62,9 @@ func (k *link) is(clientID string) bool {
 // dial connects to one of the cluster's servers. A server that is down refuses; one behind a partition keeps the
 // caller waiting until ctx ends.
 func (k *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if k.cluster.bubble != inBubble() {
+		return nil, errBubble
+	}
 	s := k.cluster.serverAt(address)
 	if s == nil {
 		return nil, refused(network, address)

@@ -21,8 +21,10 @@ type partitions struct {
 }
 
 // Partition cuts a client (rocketkit.Client.ID) off a server ("broker-a", "namesrv-a"); an empty name means any. Clients
-// that were opened with [Cluster.Config] can be cut off at any time, others once they have sent a heartbeat.
+// that were opened with [Cluster.Config] can be cut off at any time, others once they have sent a heartbeat. It panics
+// when no server is called so.
 func (c *Cluster) Partition(client, server string) *Partition {
+	c.requireServer("Partition", server)
 	p := &Partition{cluster: c, client: client, server: server, healed: make(chan struct{})}
 	c.partitions.mu.Lock()
 	defer c.partitions.mu.Unlock()

@@ -176,14 +176,16 @@ type hold struct {
 	key     queueKey
 	offset  int64
 	filter  filter
+	until   time.Time // by the broker's clock
 	limit   *plan
 	recheck *plan // set once messages came that it doesn't want: it is to skip them
 }
 
 func (b *broker) hold(c *call, p *protocol.PullMessage, f filter) {
-	h := &hold{call: c, key: queueKey{p.Topic, p.QueueID}, offset: p.Offset, filter: f}
+	limit := time.Duration(p.SuspendMillis) * time.Millisecond
+	h := &hold{call: c, key: queueKey{p.Topic, p.QueueID}, offset: p.Offset, filter: f, until: b.now().Add(limit)}
 	b.holds[h.key] = append(b.holds[h.key], h)
-	h.limit = b.later(time.Duration(p.SuspendMillis)*time.Millisecond, func() { b.wake(h) })
+	h.limit = b.later(limit, func() { b.wake(h) })
 }
 
 // wake answers a held pull with what is there now.

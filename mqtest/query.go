@@ -50,7 +50,7 @@ func (b *broker) queryMessages(c *call) *frame.Frame {
 		return refuse(protocol.CodeQueryNotFound, "can not find message, maybe time range not correct")
 	}
 	f := &frame.Frame{Fields: frame.Fields{
-		{Key: "indexLastUpdateTimestamp", Value: strconv.FormatInt(nowMillis(), 10)},
+		{Key: "indexLastUpdateTimestamp", Value: strconv.FormatInt(b.millis(), 10)},
 		{Key: "indexLastUpdatePhyoffset", Value: strconv.FormatInt(b.store.end, 10)},
 	}}
 	for _, r := range found {

@@ -148,7 +148,7 @@ func (b *broker) sendBatch(c *call, m *protocol.SendMessage) *frame.Frame {
 	stored := make([]*record, len(inner))
 	for i, one := range inner {
 		msg := b.message(c, m)
-		msg.Flag, msg.Body, msg.Properties, msg.StoreMillis = one.Flag, one.Body, one.Properties, nowMillis()
+		msg.Flag, msg.Body, msg.Properties, msg.StoreMillis = one.Flag, one.Body, one.Properties, b.millis()
 		stored[i] = b.store.append(msg)
 		ids = append(ids, stored[i].msg.OffsetID())
 	}
@@ -163,7 +163,7 @@ func (b *broker) sendBatch(c *call, m *protocol.SendMessage) *frame.Frame {
 
 // put stores a message, or puts it aside until it is due. The answer is a refusal when it is illegal.
 func (b *broker) put(m protocol.Message, props properties) (*record, *frame.Frame) {
-	m.StoreMillis = nowMillis()
+	m.StoreMillis = b.millis()
 	m.Properties = props.block()
 	if len(m.Body) > b.cluster.cfg.MaxMessageBytes || len(m.Properties) > protocol.MaxProperties {
 		return nil, b.illegal()

@@ -60,6 +60,9 @@ func (c *Cluster) longestWait() time.Duration {
 
 // wait returns nil as soon as reached does. When ctx ends before, it returns what is still missing and why ctx ended.
 func (c *Cluster) wait(ctx context.Context, reached func() error) error {
+	if c.bubble != inBubble() {
+		return errBubble
+	}
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.longestWait())

@@ -112,7 +112,7 @@ func (b *broker) allOffsets(*call) *frame.Frame {
 
 // runtimeInfo gives the few entries of a broker's status that have a meaning here.
 func (b *broker) runtimeInfo(*call) *frame.Frame {
-	earliest := nowMillis()
+	earliest := b.millis()
 	for _, r := range b.store.log {
 		earliest = min(earliest, r.msg.StoreMillis)
 	}

@@ -62,7 +62,7 @@ func (b *broker) endTransaction(c *call) *frame.Frame {
 
 func (b *broker) checkEnd(end *protocol.EndTransaction, r *record, props properties) *frame.Frame {
 	switch immunity, limited := b.immunity(props); {
-	case !end.FromCheck && limited && time.Since(r.msg.BornTime()) > immunity:
+	case !end.FromCheck && limited && b.now().Sub(r.msg.BornTime()) > immunity:
 		return refuse(protocol.CodeIllegalOperation, "")
 	case props.get(protocol.PropertyProducerGroup) != end.ProducerGroup:
 		return refuse(protocol.CodeSystemError, "The producer group wrong")
@@ -117,7 +117,7 @@ func (b *broker) askProducers() {
 	for _, at := range slices.Sorted(maps.Keys(b.prepared)) {
 		r := b.prepared[at]
 		props := readProperties(r.msg.Properties)
-		if age, _ := b.immunity(props); time.Since(r.msg.BornTime()) <= age {
+		if age, _ := b.immunity(props); b.now().Sub(r.msg.BornTime()) <= age {
 			continue
 		}
 		checks, _ := strconv.Atoi(props.get(protocol.PropertyTransactionChecks))
@@ -127,7 +127,7 @@ func (b *broker) askProducers() {
 		}
 		props.set(protocol.PropertyTransactionChecks, strconv.Itoa(checks+1))
 		again := r.msg
-		again.Properties, again.StoreMillis = props.block(), nowMillis()
+		again.Properties, again.StoreMillis = props.block(), b.millis()
 		delete(b.prepared, at)
 		r = b.storeMessage(again)
 		b.prepared[r.msg.CommitLogOffset] = r
@@ -139,7 +139,7 @@ func (b *broker) giveUp(r *record) {
 	delete(b.prepared, r.msg.CommitLogOffset)
 	b.topicOfGroup(topicUnsolved, 1)
 	m := r.msg
-	m.Topic, m.QueueID, m.StoreMillis = topicUnsolved, 0, nowMillis()
+	m.Topic, m.QueueID, m.StoreMillis = topicUnsolved, 0, b.millis()
 	b.storeMessage(m)
 }
 

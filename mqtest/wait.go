@@ -75,10 +75,12 @@ func (c *Cluster) holds(topic string, n int) error {
 func (c *Cluster) consumed(group, topic string) error {
 	retries := retryPrefix + group
 	var left []string
-	found := false
+	found, known := false, false
 	for _, b := range c.brokers {
 		b.mu.Lock()
 		found = found || b.store.topics[topic] != nil
+		_, knows := b.groups[group]
+		known = known || knows
 		left = append(left, b.unconsumed(group, topic)...)
 		left = append(left, b.unconsumed(group, retries)...)
 		left = append(left, b.undelivered(topic, retries)...)
@@ -86,6 +88,9 @@ func (c *Cluster) consumed(group, topic string) error {
 	}
 	if !found {
 		return fmt.Errorf("topic %s doesn't exist", topic)
+	}
+	if !known {
+		return fmt.Errorf("group %s doesn't exist: no member has come yet", group)
 	}
 	if len(left) == 0 {
 		return nil
@@ -121,7 +126,7 @@ func (b *broker) undelivered(topics ...string) (left []string) {
 	var soonest []time.Duration
 	for r, due := range b.waiting {
 		if topic, _ := r.msg.Properties.Get(protocol.PropertyRealTopic); slices.Contains(topics, topic) {
-			soonest = append(soonest, time.Until(due))
+			soonest = append(soonest, due.Sub(b.now()))
 		}
 	}
 	if len(soonest) > 0 {

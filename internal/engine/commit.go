@@ -71,7 +71,7 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last := q.window, q.committed
 	q.mu.Unlock()
-	if w == nil || q.released.Load() || !q.lockValid() { // in doubt another member may be far ahead; see assure
+	if w == nil || q.released.Load() || q.unsure.Load() || !q.lockValid() { // in doubt another member may be far ahead; see assure
 		return nil
 	}
 	floor := w.floor()
@@ -79,6 +79,10 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 		return nil
 	}
 	reset, err := q.engine.storeOffset(ctx, q.id, floor)
+	if protocol.HasCode(err, protocol.CodeTopicNotExist) {
+		q.topicGone()
+		return nil // there is nothing left to commit for
+	}
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // pull waits until there is room, asks for the next block once, and hands it out.
 func (q *queue) pull(ctx context.Context) error {
-	if err := q.awaitRoom(ctx); err != nil {
+	if err := q.awaitRoom(ctx); err != nil || q.unsure.Load() {
 		return err
 	}
 	r, err := q.engine.view.Routes().Get(ctx, q.id.Topic)
@@ -24,13 +24,24 @@ func (q *queue) pull(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("broker %s: no name server knows where it is", q.id.Broker)
 	}
-	result, err := q.ask(ctx, address, position)
-	if err != nil {
+	asked := time.Now()
+	result, err := q.ask(ctx, address, position, pullBatch)
+	if err != nil || q.unsure.Load() {
 		return err
 	}
+	if doubted, master := q.doubted(r, address, &result, position); doubted {
+		if master {
+			return nil
+		}
+		return sleep(ctx, minBackoff)
+	}
 	q.mu.Lock()
-	q.node, q.maxOffset, q.pulled = result.SuggestBrokerID, result.MaxOffset, time.Now()
+	q.suggest(result.SuggestBrokerID)
+	q.maxOffset, q.pulled = result.MaxOffset, time.Now()
 	q.mu.Unlock()
+	if err := q.correct(ctx, address, &result, position, time.Since(asked)); err != nil {
+		return err
+	}
 	if err := q.take(w, result, position); err != nil {
 		return err
 	}
@@ -47,7 +58,7 @@ func (q *queue) pull(ctx context.Context) error {
 	return nil
 }
 
-func (q *queue) ask(ctx context.Context, address string, position int64) (protocol.PullResult, error) {
+func (q *queue) ask(ctx context.Context, address string, position int64, most int32) (protocol.PullResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
 	answer, err := q.engine.view.Call(ctx, address, protocol.PullMessage{
@@ -55,7 +66,7 @@ func (q *queue) ask(ctx context.Context, address string, position int64) (protoc
 		Topic:          q.id.Topic,
 		QueueID:        q.id.ID,
 		Offset:         position,
-		MaxMessages:    pullBatch,
+		MaxMessages:    most,
 		SysFlag:        protocol.PullSuspend,
 		SuspendMillis:  holdPull.Milliseconds(),
 		SubVersion:     q.topic.sub.Version,
@@ -89,7 +100,7 @@ func (q *queue) awaitRoom(ctx context.Context) error {
 }
 
 func (q *queue) hasRoom() bool {
-	if q.reset.Swap(false) {
+	if q.reset.Swap(false) || q.unsure.Load() {
 		return true
 	}
 	if q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room) {
@@ -105,14 +116,9 @@ func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 	var messages []protocol.Message
 	switch result.Status {
 	case protocol.PullOffsetMoved:
-		if result.NextOffset != asked || result.IsReset() {
-			q.engine.log.Warn("offset moved by the broker", "queue", q.public, "from", asked, "to", result.NextOffset, "reset", result.IsReset())
-		}
-		if result.IsReset() || result.NextOffset < asked {
-			q.restart(result.NextOffset)
+		if q.follow(&result, asked) {
 			return nil
 		}
-		// What was to come has expired; what was received before has not, and is still to be handled.
 	case protocol.PullFound:
 		var err error
 		if messages, err = protocol.DecodeMessages(result.Body, q.id.Topic); err != nil {
@@ -120,6 +126,7 @@ func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 		}
 		for i := range messages {
 			messages[i].QueueOffset += result.OffsetDelta
+			q.newest = max(q.newest, messages[i].CommitLogOffset)
 		}
 	}
 	q.handOut(w, messages, asked, result.NextOffset)

@@ -30,6 +30,8 @@ type queue struct {
 	released atomic.Bool // let go: nothing is committed or sent back any more
 	dirty    atomic.Bool // in the committer's list
 	reset    atomic.Bool // an operator has moved the group: the next pull says where
+	unsure   atomic.Bool // the broker didn't know the topic: the position may be one of a topic that is no more
+	newest   int64       // commit-log offset of the last message received, -1 before the first; the pull loop's own
 
 	lock lock
 	away time.Time // since when no route has named the queue's broker, which is away; under e.mu
@@ -43,6 +45,8 @@ type queue struct {
 	pulled    time.Time // when the last pull was answered
 	why       error     // what the last pull failed of
 	lockWait  string    // whom the queue's lock is waited for, by client id; empty when for nobody
+	avoiding  time.Time // until when replicas aren't pulled from
+	skipped   int64     // messages that had expired before they were received
 }
 
 // newQueue makes the ownership of a queue. Callers hold e.mu.
@@ -56,6 +60,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		gone:      make(chan struct{}),
 		committed: -1,
 		lock:      lock{begin: make(chan struct{})},
+		newest:    -1,
 	}
 	if t.keepsOrder() {
 		q.lanes = newLanes(t, q.lockValid)
@@ -120,9 +125,12 @@ func (q *queue) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// locate asks for the group's committed offset when the queue has no position yet.
+// locate asks for the group's committed offset when the queue has no position yet, or one that may count no more.
 func (q *queue) locate(ctx context.Context) error {
 	if q.current() != nil {
+		if q.unsure.Load() {
+			return q.locateAgain(ctx)
+		}
 		return nil
 	}
 	offset, err := q.engine.startOffset(ctx, q)
@@ -145,7 +153,8 @@ func (q *queue) current() *window {
 func (q *queue) failed(ctx context.Context, err error) {
 	q.mu.Lock()
 	first := q.why == nil
-	q.why, q.node = err, 0
+	q.why = err
+	q.avoid()
 	q.mu.Unlock()
 	if first { // and said so only again after one that worked
 		q.engine.log.Warn("pull failed, trying on", "queue", q.public, "error", err)
@@ -157,7 +166,10 @@ func (q *queue) failed(ctx context.Context, err error) {
 		protocol.CodeFilterDataNotExist, protocol.CodeFilterDataNotLatest):
 		q.engine.view.Beat(ctx)      // the broker has forgotten us, as it does when it restarts
 		wake(q.engine.others.wanted) // or another member has pushed ours aside
-	case protocol.HasCode(err, protocol.CodeTopicNotExist, protocol.CodeNoPermission, protocol.CodeInvalidParameter):
+	case protocol.HasCode(err, protocol.CodeTopicNotExist):
+		q.topicGone()
+		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
+	case protocol.HasCode(err, protocol.CodeNoPermission, protocol.CodeInvalidParameter):
 		_, _ = q.engine.view.Routes().Refresh(ctx, q.id.Topic)
 	}
 }

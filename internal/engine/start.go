@@ -150,7 +150,8 @@ func (e *Engine) firstOffset(ctx context.Context, q protocol.Queue, fresh bool) 
 	if err != nil {
 		return 0, err
 	}
-	return parse(answer)
+	offset, err := parse(answer)
+	return max(offset, 0), err // a queue that isn't there yet begins at -1, which is no offset to commit
 }
 
 // storedOffset asks what the group has committed. A negative offset, which brokers accept and client-go commits, is none.

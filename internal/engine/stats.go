@@ -32,6 +32,7 @@ type QueueSnapshot struct {
 	Position  int64 // next offset to pull; -1 when not known yet
 	Committed int64 // -1 when not known
 	Max       int64 // one past the newest message, as of the last pull
+	Skipped   int64 // messages that had expired before they were received
 	LastPull  time.Time
 	LastError string
 }
@@ -74,7 +75,7 @@ func (t *topic) snapshot(queues []QueueSnapshot) TopicSnapshot {
 func (q *queue) snapshot() QueueSnapshot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := QueueSnapshot{Queue: q.public, Position: -1, Committed: q.committed, Max: q.maxOffset, LastPull: q.pulled}
+	s := QueueSnapshot{Queue: q.public, Position: -1, Committed: q.committed, Max: q.maxOffset, Skipped: q.skipped, LastPull: q.pulled}
 	if q.window != nil {
 		s.Position = q.position
 	}

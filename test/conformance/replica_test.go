@@ -1,0 +1,137 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
+	"github.com/rocketkit/rocketkit/producer"
+)
+
+// A replica is read from when the master says so, and no more once it is dead; what retention has deleted meanwhile is
+// skipped at once, and counted.
+func TestReplicaAndRetention(t *testing.T) {
+	t.Parallel()
+	cluster := testcluster.Run(t, testcluster.Config{Replicas: 1, BrokerProperties: map[string]string{
+		"slaveReadEnable":               "true",
+		"accessMessageInMemoryMaxRatio": "0", // whoever isn't through counts as too slow for the master's memory
+		"mappedFileSizeCommitLog":       "1048576",
+		"fileReservedTime":              "0", // all files but the last may go, when somebody asks for it
+	}})
+	on := target{"real", cluster.NameServers()}
+	read := &readBytes{by: map[string]int{}}
+	cfg := on.config(t, tenantOf(t, ""))
+	cfg.Dial = read.dial
+	client, err := rocketkit.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	topic(t, client, "orders")
+	eventually(t, "the topic on the replica", func() bool {
+		brokers, err := admin.New(client).Brokers(t.Context())
+		return err == nil && len(brokers) == 1 && len(brokers[0].Addresses) == 2
+	})
+	got := newTally()
+	replica := cluster.Replica(0, 1).Address()
+	backlog := func(prefix string) {
+		p, err := producer.New(client, producer.Config{Group: "sender"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close(t.Context())
+		for i := range 2000 {
+			body := append(fmt.Appendf(nil, "%s-%d ", prefix, i), bytes.Repeat([]byte("x"), 2000)...)
+			if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: body}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	consume := func(n int) *running {
+		c := run(t, client, orders(func(_ context.Context, m *rocketkit.Message) error {
+			prefix, _, _ := bytes.Cut(m.Body(), []byte(" "))
+			got.add(string(prefix))
+			return nil
+		}))
+		got.awaitDistinct(t, n)
+		return c
+	}
+
+	backlog("replica")
+	before := read.of(replica)
+	consume(2000).end(t)
+	if n := read.of(replica) - before; n < 1<<20 {
+		t.Errorf("%d bytes were read from the replica, of some 4 MB in all", n)
+	}
+
+	backlog("dies")
+	if err := cluster.Replica(0, 1).Kill(); err != nil {
+		t.Fatal(err)
+	}
+	consume(4000).end(t)
+
+	backlog("expires")
+	if out, err := cluster.Admin(t.Context(), "deleteExpiredCommitLog", "-c", testcluster.ClusterName); err != nil {
+		t.Fatal(err, out)
+	}
+	if out, err := cluster.Admin(t.Context(), "cleanExpiredCQ", "-c", testcluster.ClusterName); err != nil {
+		t.Fatal(err, out)
+	}
+	a := admin.New(client)
+	var left, expired int64
+	eventually(t, "messages expired", func() bool {
+		left, expired = 0, 0
+		ranges, err := a.TopicOffsets(t.Context(), "orders")
+		for _, q := range ranges {
+			left += q.Max - max(q.Min, 500) // of each queue 500 are consumed
+			expired += max(q.Min-500, 0)
+		}
+		return err == nil && expired > 0
+	})
+	c := consume(4000 + int(left))
+	var skipped int64
+	for _, q := range c.Stats().Topics["orders"].Queues {
+		skipped += q.Skipped
+	}
+	if skipped != expired || left+expired != 2000 {
+		t.Errorf("%d skipped; %d had expired, %d were left", skipped, expired, left)
+	}
+	c.end(t)
+}
+
+// readBytes counts what is read from each server.
+type readBytes struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+func (r *readBytes) of(address string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by[address]
+}
+
+func (r *readBytes) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	return &readConn{conn, r, address}, err
+}
+
+type readConn struct {
+	net.Conn
+	of      *readBytes
+	address string
+}
+
+func (c *readConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.of.by[c.address] += n
+	return n, err
+}
