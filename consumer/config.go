@@ -52,6 +52,11 @@ type Topic struct {
 	// Workers is how many messages are handled at once. 0 means 16; at most 65,536.
 	Workers int
 
+	// MaxWorkers is how many are while messages wait: each that has waited for 200 ms because all workers are busy gets one
+	// more, which goes again once it was idle for 60 s. 0 means as many as Workers, so that their number is fixed; at most
+	// 65,536. The topic holds up to 1,024 messages in memory, or 4 for each of MaxWorkers if that is more.
+	MaxWorkers int
+
 	// Timeout is how long a handler may take before its context ends, counted from its start. 0 means 1 min; negative
 	// means none.
 	Timeout time.Duration
@@ -132,11 +137,8 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 			return none, configError(fmt.Sprintf("%s.Tags[%d]", field, i), "%q is no single tag; leave Tags empty to receive all", tag)
 		}
 	}
-	if t.Workers < 0 || t.Workers > maxWorkers {
-		return none, configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
-	}
-	if t.Workers == 0 {
-		t.Workers = DefaultWorkers
+	if err := t.checkWorkers(field); err != nil {
+		return none, err
 	}
 	handle := t.Handler
 	for i := len(middleware) - 1; i >= 0; i-- { // the first is the outermost
@@ -145,8 +147,26 @@ func (t Topic) engineTopic(name string, names tenant.Names, middleware []Middlew
 		}
 	}
 	return engine.Topic{
-		Tags: slices.Clone(t.Tags), Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout), Handle: handle,
+		Tags: slices.Clone(t.Tags), Workers: t.Workers, MaxWorkers: t.MaxWorkers, Timeout: orDefault(t.Timeout, DefaultTimeout), Handle: handle,
 	}, nil
+}
+
+// checkWorkers fills in how many there are and may be.
+func (t *Topic) checkWorkers(field string) error {
+	if t.Workers < 0 || t.Workers > maxWorkers {
+		return configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
+	}
+	if t.Workers == 0 {
+		t.Workers = DefaultWorkers
+	}
+	if t.MaxWorkers == 0 {
+		t.MaxWorkers = t.Workers
+	}
+	if t.MaxWorkers < t.Workers || t.MaxWorkers > maxWorkers {
+		return configError(field+".MaxWorkers", "%d is not between Workers, which is %d, and %d; 0 means as many as Workers",
+			t.MaxWorkers, t.Workers, maxWorkers)
+	}
+	return nil
 }
 
 // brokersRetries translates Config.Retries into what the broker takes: below 0 the group's own setting, 0 none.

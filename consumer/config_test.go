@@ -72,6 +72,10 @@ func TestConfigErrors(t *testing.T) {
 		"tag in control chars": {one("orders", Topic{Handler: nothing, Tags: []string{"a\x02"}}), `Topics["orders"].Tags[0]:`},
 		"negative workers":     {one("orders", Topic{Handler: nothing, Workers: -1}), `Topics["orders"].Workers:`},
 		"too many workers":     {one("orders", Topic{Handler: nothing, Workers: maxWorkers + 1}), `Topics["orders"].Workers:`},
+		"max below workers":    {one("orders", Topic{Handler: nothing, Workers: 8, MaxWorkers: 7}), `Topics["orders"].MaxWorkers:`},
+		"max below default":    {one("orders", Topic{Handler: nothing, MaxWorkers: 15}), `Topics["orders"].MaxWorkers:`},
+		"negative max":         {one("orders", Topic{Handler: nothing, MaxWorkers: -1}), `Topics["orders"].MaxWorkers:`},
+		"too high a max":       {one("orders", Topic{Handler: nothing, MaxWorkers: maxWorkers + 1}), `Topics["orders"].MaxWorkers:`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +125,7 @@ func TestDefaults(t *testing.T) {
 		t.Error("no handler")
 	}
 	topic.Handle = nil
-	if want := (engine.Topic{Workers: 16, Timeout: time.Minute}); !reflect.DeepEqual(topic, want) {
+	if want := (engine.Topic{Workers: 16, MaxWorkers: 16, Timeout: time.Minute}); !reflect.DeepEqual(topic, want) {
 		t.Errorf("topic %+v, want %+v", topic, want)
 	}
 	got.Topics = nil
@@ -156,10 +160,11 @@ func TestNoFieldIsLost(t *testing.T) {
 		"Middleware": func(c *Config) { c.Middleware = []Middleware{func(h Handler) Handler { return marked }} },
 	}
 	topicFields := map[string]func(t *Topic){
-		"Handler": func(t *Topic) { t.Handler = marked },
-		"Tags":    func(t *Topic) { t.Tags = []string{"paid"} },
-		"Workers": func(t *Topic) { t.Workers = 5 },
-		"Timeout": func(t *Topic) { t.Timeout = time.Second },
+		"Handler":    func(t *Topic) { t.Handler = marked },
+		"Tags":       func(t *Topic) { t.Tags = []string{"paid"} },
+		"Workers":    func(t *Topic) { t.Workers = 5 },
+		"MaxWorkers": func(t *Topic) { t.MaxWorkers = 50 },
+		"Timeout":    func(t *Topic) { t.Timeout = time.Second },
 	}
 	for i := range reflect.TypeFor[Config]().NumField() {
 		if name := reflect.TypeFor[Config]().Field(i).Name; fields[name] == nil {
@@ -209,7 +214,7 @@ func TestNoFieldIsLost(t *testing.T) {
 func render(c Config) []any {
 	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.Topics)}
 	for name, t := range c.Topics {
-		values = append(values, name, t.Workers, t.Timeout, append([]string(nil), t.Tags...))
+		values = append(values, name, t.Workers, t.MaxWorkers, t.Timeout, append([]string(nil), t.Tags...))
 	}
 	return values
 }

@@ -48,13 +48,13 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 	}
 	t := &topic{name: name, physical: physical, cfg: cfg, sub: sub}
 	t.budget = budget{
-		maxMessages: max(minCached, cachedPerWork*cfg.Workers),
+		maxMessages: max(minCached, cachedPerWork*max(cfg.Workers, cfg.MaxWorkers)),
 		maxBytes:    topicBytes,
 		shared:      &e.bytes,
 	}
 	t.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", e.cfg.Group, "topic", name))
 	if cfg.Handle != nil {
-		t.pool = pool.New(cfg.Workers, e.process)
+		t.pool = pool.New(cfg.pool(), e.process)
 	} else {
 		t.budget.maxMessages = maxSpan // retries of a topic that stands must not keep the others' waiting
 	}
