@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"runtime/pprof"
-	"time"
 
 	"github.com/rocketkit/rocketkit"
 )
@@ -17,7 +15,6 @@ func (e *Engine) process(t task) {
 		t.release()
 		return
 	}
-	pprof.SetGoroutineLabels(t.topic.labels)
 	o := &outcome{Delay: -1, why: "handler ended its goroutine (runtime.Goexit)"}
 	defer func() { e.settle(t, o) }() // deferred, so that a handler's Goexit settles its message too
 	o = e.handle(t)
@@ -29,11 +26,8 @@ func (e *Engine) handle(t task) (o *outcome) {
 		return &outcome{Action: DeadLetter, why: err.Error()}
 	}
 	m := rocketkit.Received(t.raw, t.topic.name, t.queue.public)
-	ctx := &handlerContext{Context: e.handlers}
-	if t.topic.cfg.Timeout > 0 {
-		ctx.deadline = time.Now().Add(t.topic.cfg.Timeout)
-	}
-	defer ctx.end()
+	ctx := e.begin(t)
+	defer ctx.returned()
 	defer func() {
 		if p := recover(); p != nil {
 			o = &outcome{Delay: -1, why: fmt.Sprintf("handler panicked: %v", p), stack: string(debug.Stack())}

@@ -29,6 +29,8 @@ type queue struct {
 	dirty    atomic.Bool // in the committer's list
 	reset    atomic.Bool // an operator has moved the group: the next pull says where
 
+	handled atomic.Int64 // when one of its messages' handlers last returned, s since 1970; 0: none has
+
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
 	position  int64     // next offset to pull
