@@ -68,6 +68,11 @@ type Topic struct {
 	// Workers is how many messages are handled at once; with Batch, how many batches. 0 means 16; at most 65,536.
 	Workers int
 
+	// MaxWorkers is how many are while messages wait: each that has waited for 200 ms because all workers are busy gets one
+	// more, which goes again once it was idle for 60 s. 0 means as many as Workers, so that their number is fixed; at most
+	// 65,536. The topic holds up to 1,024 messages in memory, or 4 for each of MaxWorkers if that is more.
+	MaxWorkers int
+
 	// Timeout is how long a handler may take before its context ends, counted from its start: for a message, or for a
 	// batch as a whole. 0 means 1 min; negative means none.
 	Timeout time.Duration
@@ -156,8 +161,8 @@ func (c Config) engineTopic(name string, names tenant.Names) (engine.Topic, erro
 	if err := t.checkFilter(field); err != nil {
 		return none, err
 	}
-	if t.Workers < 0 || t.Workers > maxWorkers {
-		return none, configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
+	if err := t.checkWorkers(field); err != nil {
+		return none, err
 	}
 	if !t.Order.valid() {
 		return none, configError(field+".Order", "%d is none of OrderNone, OrderKey and OrderQueue", t.Order)
@@ -165,11 +170,8 @@ func (c Config) engineTopic(name string, names tenant.Names) (engine.Topic, erro
 	if t.Key != nil && t.Order != OrderKey {
 		return none, configError(field+".Key", "is set, but Order isn't OrderKey, which alone uses it")
 	}
-	if t.Workers == 0 {
-		t.Workers = DefaultWorkers
-	}
 	e := engine.Topic{
-		Tags: slices.Clone(t.Tags), SQL: t.SQL, Workers: t.Workers, Timeout: orDefault(t.Timeout, DefaultTimeout),
+		Tags: slices.Clone(t.Tags), SQL: t.SQL, Workers: t.Workers, MaxWorkers: t.MaxWorkers, Timeout: orDefault(t.Timeout, DefaultTimeout),
 		Order: t.Order.engine(), Key: t.Key,
 	}
 	err := c.setHandler(&e, t, name, field)
@@ -218,6 +220,24 @@ func (t Topic) checkFilter(field string) error {
 		return configError(field+".SQL", "is blank; leave it empty to receive all")
 	case len(t.Tags) > 0:
 		return configError(field+".SQL", "is given beside Tags: a broker filters by one of them; in SQL a message's tag is TAGS")
+	}
+	return nil
+}
+
+// checkWorkers fills in how many there are and may be.
+func (t *Topic) checkWorkers(field string) error {
+	if t.Workers < 0 || t.Workers > maxWorkers {
+		return configError(field+".Workers", "%d is not between 1 and %d; 0 means %d", t.Workers, maxWorkers, DefaultWorkers)
+	}
+	if t.Workers == 0 {
+		t.Workers = DefaultWorkers
+	}
+	if t.MaxWorkers == 0 {
+		t.MaxWorkers = t.Workers
+	}
+	if t.MaxWorkers < t.Workers || t.MaxWorkers > maxWorkers {
+		return configError(field+".MaxWorkers", "%d is not between Workers, which is %d, and %d; 0 means as many as Workers",
+			t.MaxWorkers, t.Workers, maxWorkers)
 	}
 	return nil
 }

@@ -97,6 +97,10 @@ func TestConfigErrors(t *testing.T) {
 			c.Topics["audit"] = Topic{Batch: Batching{Handler: nothingMuch}}
 			c.Middleware = []Middleware{func(h Handler) Handler { return h }}
 		}), "BatchMiddleware:"},
+		"max below workers": {one("orders", Topic{Handler: nothing, Workers: 8, MaxWorkers: 7}), `Topics["orders"].MaxWorkers:`},
+		"max below default": {one("orders", Topic{Handler: nothing, MaxWorkers: 15}), `Topics["orders"].MaxWorkers:`},
+		"negative max":      {one("orders", Topic{Handler: nothing, MaxWorkers: -1}), `Topics["orders"].MaxWorkers:`},
+		"too high a max":    {one("orders", Topic{Handler: nothing, MaxWorkers: maxWorkers + 1}), `Topics["orders"].MaxWorkers:`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +150,7 @@ func TestDefaults(t *testing.T) {
 		t.Error("no handler")
 	}
 	topic.Handle = nil
-	if want := (engine.Topic{Workers: 16, Timeout: time.Minute}); !reflect.DeepEqual(topic, want) {
+	if want := (engine.Topic{Workers: 16, MaxWorkers: 16, Timeout: time.Minute}); !reflect.DeepEqual(topic, want) {
 		t.Errorf("topic %+v, want %+v", topic, want)
 	}
 	got.Topics = nil
@@ -186,14 +190,15 @@ func TestNoFieldIsLost(t *testing.T) {
 		},
 	}
 	topicFields := map[string]func(t *Topic){
-		"Handler": func(t *Topic) { t.Handler = marked },
-		"Batch":   func(t *Topic) { t.Handler, t.Batch.Handler = nil, markedBatch },
-		"Tags":    func(t *Topic) { t.Tags = []string{"paid"} },
-		"SQL":     func(t *Topic) { t.SQL = "a > 5" },
-		"Workers": func(t *Topic) { t.Workers = 5 },
-		"Timeout": func(t *Topic) { t.Timeout = time.Second },
-		"Order":   func(t *Topic) { t.Order = OrderQueue },
-		"Key":     func(t *Topic) { t.Order, t.Key = OrderKey, (*rocketkit.Message).Tag },
+		"Handler":    func(t *Topic) { t.Handler = marked },
+		"Batch":      func(t *Topic) { t.Handler, t.Batch.Handler = nil, markedBatch },
+		"Tags":       func(t *Topic) { t.Tags = []string{"paid"} },
+		"SQL":        func(t *Topic) { t.SQL = "a > 5" },
+		"Workers":    func(t *Topic) { t.Workers = 5 },
+		"Timeout":    func(t *Topic) { t.Timeout = time.Second },
+		"Order":      func(t *Topic) { t.Order = OrderQueue },
+		"Key":        func(t *Topic) { t.Order, t.Key = OrderKey, (*rocketkit.Message).Tag },
+		"MaxWorkers": func(t *Topic) { t.MaxWorkers = 50 },
 	}
 	for i := range reflect.TypeFor[Config]().NumField() {
 		if name := reflect.TypeFor[Config]().Field(i).Name; fields[name] == nil {
@@ -247,7 +252,7 @@ func TestNoFieldIsLost(t *testing.T) {
 func render(c Config) []any {
 	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.BatchMiddleware), len(c.Topics)}
 	for name, t := range c.Topics {
-		values = append(values, name, t.Workers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...), t.SQL, t.Batch.Size, t.Batch.Wait)
+		values = append(values, name, t.Workers, t.MaxWorkers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...), t.SQL, t.Batch.Size, t.Batch.Wait)
 	}
 	return values
 }

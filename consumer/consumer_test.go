@@ -180,7 +180,7 @@ func TestStats(t *testing.T) {
 		client := openOn(t, cluster, "red")
 		release := make(chan struct{})
 		c, err := consumer.New(client, consumer.Config{
-			Group: "billing", Topics: map[string]consumer.Topic{"orders": {Workers: 2, Handler: func(_ context.Context, m *rocketkit.Message) error {
+			Group: "billing", Topics: map[string]consumer.Topic{"orders": {Workers: 2, MaxWorkers: 2, Handler: func(_ context.Context, m *rocketkit.Message) error {
 				if m.Offset() >= 2 {
 					<-release
 				}
@@ -209,13 +209,20 @@ func TestStats(t *testing.T) {
 		orders := s.Topics["orders"]
 		queues := orders.Queues
 		orders.Queues = nil
+		if h := orders.Longest; h.ID == "" || h.Queue != queues[0].Queue || h.Offset < 2 || orders.LastErrorTime.IsZero() ||
+			!h.Since.Equal(orders.LastErrorTime) || orders.Times.Count != 2 || orders.Times.Over != 20*time.Second {
+			t.Errorf("longest running %+v, times %+v", h, orders.Times)
+		}
+		orders.Longest, orders.LastErrorTime, orders.Times = consumer.RunningHandler{}, time.Time{}, consumer.HandlerTimes{}
 		if want := (consumer.TopicStats{
-			Workers: 2, Active: 2, Waiting: 1, Cached: 3, CachedBytes: 3, Handled: 1, Failed: 1, LastError: "drop: no good",
+			Workers: 2, MaxWorkers: 2, Active: 2, Waiting: 1, Cached: 3, CachedBytes: 3, Handled: 1, Failed: 1, LastError: "drop: no good",
 		}); fmt.Sprint(orders) != fmt.Sprint(want) {
 			t.Errorf("orders: %+v, want %+v", orders, want)
 		}
 		if len(queues) != 1 || queues[0].Queue.Topic != "orders" || queues[0].Position != 5 || queues[0].Committed != 2 || queues[0].Max != 5 ||
-			queues[0].LastPull.IsZero() || queues[0].LastError != "" {
+			queues[0].LastPull.IsZero() || queues[0].LastError != "" ||
+			queues[0].Lag != 3 || queues[0].Cached != 3 || queues[0].Active != 2 || queues[0].Waiting != 1 || queues[0].RunningSince.IsZero() ||
+			!strings.HasPrefix(queues[0].HeldBy, "handler of message ") {
 			t.Errorf("queues: %+v", queues)
 		}
 		if retry, ok := s.Topics["%RETRY%billing"]; !ok || len(retry.Queues) != 1 {

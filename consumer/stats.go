@@ -31,14 +31,35 @@ type Difference struct {
 // messages, also where they are handled in batches.
 type TopicStats struct {
 	Workers     int    // how many messages, or batches, may be handled at once
-	Active      int    // how many are
+	MaxWorkers  int    // and how many while messages wait; as many as Workers when their number is fixed
+	Active      int    // how many are; more than Workers once the pool has grown
 	Waiting     int    // received, and waiting for a worker
 	Cached      int    // received and not finished
 	CachedBytes int64  // of their bodies, as they were sent
 	Handled     int64  // acknowledged since Run began
 	Failed      int64  // handler errors since Run began, verdicts and panics included
 	LastError   string // the newest of them; empty when there was none
-	Queues      []QueueStats
+
+	LastErrorTime time.Time
+	Times         HandlerTimes   // of the handlers that have returned recently
+	Longest       RunningHandler // which has run longest; zero when none runs
+	Queues        []QueueStats
+}
+
+// HandlerTimes are how long a topic's handlers took, within about the last minute.
+type HandlerTimes struct {
+	Count int64         // how many returned, whatever they said
+	Mean  time.Duration // 0 when none did, as is Max
+	Max   time.Duration
+	Over  time.Duration // what "recently" is: 50 to 60 s, or since Run began
+}
+
+// RunningHandler is a handler that runs.
+type RunningHandler struct {
+	ID     string // of its message
+	Queue  rocketkit.Queue
+	Offset int64
+	Since  time.Time
 }
 
 // QueueStats is one queue that the Consumer owns.
@@ -50,6 +71,20 @@ type QueueStats struct {
 	Skipped   int64     // messages that retention had deleted before this Consumer received them: they are lost to the group
 	LastPull  time.Time // when the broker last answered; zero before the first answer
 	LastError string    // why the last pull failed; empty after one that worked
+
+	// Lag is how many messages are stored and not finished, as of LastPull; -1 while that isn't known. A queue that
+	// something holds isn't pulled, and has more by now.
+	Lag int64
+
+	Cached       int       // received and not finished
+	Active       int       // being handled
+	Waiting      int       // received, and neither handled nor failed yet
+	RunningSince time.Time // since when the handler runs that has run longest; zero when none runs
+
+	// HeldBy says what keeps the queue from going on: that pulls fail and why, that a bound of memory is reached, which
+	// handler has run longest where that is a second or more, that messages wait for a worker, or that a failing message
+	// isn't taken back. Empty when nothing does. It is for people: its wording may change.
+	HeldBy string
 }
 
 // Stats reads the state of the Consumer; it asks no server. It may be called at any time.
@@ -64,9 +99,10 @@ func (c *Consumer) Stats() Stats {
 	}
 	for name, t := range now.Topics {
 		topic := TopicStats{
-			Workers: t.Workers, Active: t.Active, Waiting: t.Waiting,
+			Workers: t.Workers, MaxWorkers: t.MaxWorkers, Active: t.Active, Waiting: t.Waiting,
 			Cached: t.Cached, CachedBytes: t.CachedBytes,
-			Handled: t.Handled, Failed: t.Failed, LastError: t.LastError,
+			Handled: t.Handled, Failed: t.Failed, LastError: t.LastError, LastErrorTime: t.LastErrorTime,
+			Times: HandlerTimes(t.Times), Longest: RunningHandler(t.Longest),
 			Queues: make([]QueueStats, len(t.Queues)),
 		}
 		for i, q := range t.Queues {

@@ -24,7 +24,7 @@ func TestBatcherKeepsItsWord(t *testing.T) {
 			arrived, next := map[uint64]time.Time{}, uint64(0)
 			var mu sync.Mutex
 			var seen []uint64
-			workers := pool.New(1000, func(struct{}) {
+			workers := pool.New(pool.Config{Core: 1000}, func(struct{}) {
 				batch := b.take()
 				mu.Lock()
 				defer mu.Unlock()

@@ -3,9 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
-	"runtime/pprof"
 	"sync"
-	"time"
 
 	"github.com/rocketkit/rocketkit"
 )
@@ -54,7 +52,6 @@ func (e *Engine) processBatch(t *topic) {
 	if len(tasks) == 0 {
 		return
 	}
-	pprof.SetGoroutineLabels(t.labels)
 	defer t.batches.settled(len(tasks))
 	batch, bad := inflated(tasks)
 	e.settleBatch(bad)
@@ -75,7 +72,7 @@ func (e *Engine) processBatch(t *topic) {
 		}
 		e.settleBatch(batch)
 	}()
-	rest = e.handleBatch(t, messages, verdicts)
+	rest = e.handleBatch(batch[0].task, messages, verdicts)
 }
 
 // inflated separates the messages whose bodies can't be.
@@ -92,18 +89,16 @@ func inflated(tasks []task) (good, bad []judged) {
 }
 
 // handleBatch runs the handler under its time-out and returns what holds for the messages without a verdict of their own.
-func (e *Engine) handleBatch(t *topic, messages []rocketkit.Message, verdicts *Verdicts) (rest *outcome) {
-	ctx := &handlerContext{Context: e.handlers}
-	if t.cfg.Timeout > 0 {
-		ctx.deadline = time.Now().Add(t.cfg.Timeout)
-	}
-	defer ctx.end()
+// first, the oldest, stands for all where it is shown what runs.
+func (e *Engine) handleBatch(first task, messages []rocketkit.Message, verdicts *Verdicts) (rest *outcome) {
+	ctx := e.begin(first)
+	defer ctx.returned()
 	defer func() {
 		if p := recover(); p != nil {
 			rest = panicked("handler", p)
 		}
 	}()
-	if err := t.cfg.HandleBatch(ctx, messages, verdicts); err != nil {
+	if err := first.topic.cfg.HandleBatch(ctx, messages, verdicts); err != nil {
 		return outcomeOf(err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/pool"
 )
 
 // Config is what package consumer has validated and completed.
@@ -31,6 +32,13 @@ type Topic struct {
 	HandleBatch func(context.Context, []rocketkit.Message, *Verdicts) error
 	BatchSize   int
 	BatchWait   time.Duration
+
+	MaxWorkers int           // while messages wait too long for Workers; no more than those: Workers
+	GrowAfter  time.Duration // how long that is; 0: the pool's own
+}
+
+func (t Topic) pool() pool.Config {
+	return pool.Config{Core: t.Workers, Max: t.MaxWorkers, GrowAfter: t.GrowAfter}
 }
 
 // Start is where a group begins that has no offsets yet.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // handlerContext is the context a handler gets: the consumer's, with the handler's time-out. It makes its timer and its
@@ -13,6 +15,13 @@ import (
 type handlerContext struct {
 	context.Context //nolint:containedctx // it is a context, and this its parent, which ends when a drain gives up waiting
 	deadline        time.Time
+
+	seat   *seat // where the handler sits, and with what: see begin
+	topic  *topic
+	queue  *queue
+	raw    *protocol.Message
+	offset int64
+	began  time.Time
 
 	mu     sync.Mutex
 	timed  context.Context //nolint:containedctx // what the standard library would have made at once; nil until it is needed
@@ -52,17 +61,24 @@ func (c *handlerContext) Value(key any) any {
 	c.look()
 	timed := c.timed
 	c.mu.Unlock()
+	value := c.Context.Value(key)
 	if timed != nil {
-		return timed.Value(key)
+		value = timed.Value(key)
 	}
-	return c.Context.Value(key)
+	if value == nil && c.seat != nil {
+		value = c.seat.labels.Value(key) // so that a handler's pprof.Do adds to them
+	}
+	return value
 }
 
 // end ends the context once the handler has returned.
-func (c *handlerContext) end() {
+func (c *handlerContext) end() { c.endAt(time.Now()) }
+
+// endAt is end for who knows the time.
+func (c *handlerContext) endAt(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.look()
+	c.lookAt(now)
 	c.over = true
 	if c.cancel != nil {
 		c.cancel()
@@ -71,12 +87,23 @@ func (c *handlerContext) end() {
 
 // look makes the real context once this one has ended, so that it says the same for ever after. Callers hold mu.
 func (c *handlerContext) look() {
+	if c.timed != nil {
+		return
+	}
+	var now time.Time
+	if !c.deadline.IsZero() {
+		now = time.Now()
+	}
+	c.lookAt(now)
+}
+
+func (c *handlerContext) lookAt(now time.Time) {
 	switch {
 	case c.timed != nil:
 	case c.over:
 		c.make(context.WithoutCancel(c.Context))
 		c.cancel()
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+	case !c.deadline.IsZero() && !now.Before(c.deadline):
 		c.make(context.WithoutCancel(c.Context)) // its deadline has passed, so it is made ended
 	case c.Context.Err() != nil:
 		c.make(c.Context)

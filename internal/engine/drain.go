@@ -20,6 +20,7 @@ func (e *Engine) drain() error {
 		<-q.done
 	}
 	windows := windowsOf(append(owned, lost...))
+	windows = append(windows, e.directs)
 	left := awaitIdle(windows, e.cfg.Drain)
 	if left > 0 {
 		e.log.Warn("drain time is over, canceling handlers", "unfinished", left, "drain", e.cfg.Drain)

@@ -27,6 +27,7 @@ type Engine struct {
 	member      cluster.Member
 	bytes       allowance
 	others      *comparer
+	directs     *window // the messages that brokers have had handled directly
 
 	started time.Time
 	ready   chan struct{}
@@ -74,6 +75,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 	if err := e.subscribe(); err != nil {
 		return nil, err
 	}
+	e.directs = newWindow(0)
 	e.member = cluster.Member{Group: e.group, Consumer: e.consumerData(), Handle: e.serve, Connected: e.connected}
 	return e, nil
 }
@@ -119,7 +121,9 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 // Config.Drain, what they finished is committed, and the member leaves the group. It returns nil after a drain that
 // settled and committed all it had begun.
 func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
 	e.started = time.Now()
+	e.mu.Unlock()
 	e.handlers, e.cancelHandlers = context.WithCancel(context.WithoutCancel(ctx))
 	defer e.cancelHandlers()
 	defer e.setState(Stopped, "")

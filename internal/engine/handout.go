@@ -6,6 +6,7 @@ import (
 
 // handOut gives each wanted message a ticket and puts it into the pool of the topic it was sent to.
 func (q *queue) handOut(w *window, messages []protocol.Message, from, to int64) {
+	q.topic.received.Add(int64(len(messages)))
 	tasks := make([]task, 0, len(messages))
 	offsets := make([]int64, 0, len(messages))
 	var bytes int64

@@ -180,7 +180,7 @@ func (l *laneModel) say(format string, args ...any) {
 // end retires the queue and lets what runs finish: everything becomes idle, whether or not the lock is held and the broker
 // takes dead letters, and nothing is left.
 func (l *laneModel) end(t *rapid.T) {
-	l.e.topics[topicT].pool.Resize(2)
+	l.e.topics[topicT].pool.Resize(2, 2)
 	w := l.current()
 	if w.retired.IsZero() {
 		w.retired = time.Now()
@@ -298,8 +298,11 @@ func TestLanesModel(t *testing.T) {
 						l.finishOne(t)
 					}
 				},
-				"sleep":  func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond) },
-				"resize": func(t *rapid.T) { l.e.topics[topicT].pool.Resize(rapid.IntRange(0, 6).Draw(t, "workers")) },
+				"sleep": func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 2000).Draw(t, "ms")) * time.Millisecond) },
+				"resize": func(t *rapid.T) {
+					n := rapid.IntRange(0, 6).Draw(t, "workers")
+					l.e.topics[topicT].pool.Resize(n, n)
+				},
 				"lock":   func(*rapid.T) { l.mu.Lock(); l.held = !l.held; l.mu.Unlock() },
 				"broker": func(*rapid.T) { l.mu.Lock(); l.refuses = !l.refuses; l.mu.Unlock() },
 				"move": func(t *rapid.T) {

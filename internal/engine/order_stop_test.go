@@ -309,7 +309,7 @@ func TestShrinkInOrder(t *testing.T) {
 		if most.Load() != 8 {
 			t.Errorf("at most %d handlers, want 8", most.Load())
 		}
-		e.topics[topicT].pool.Resize(2)
+		e.topics[topicT].pool.Resize(2, 2)
 		time.Sleep(10 * time.Millisecond)
 		most.Store(0)
 		time.Sleep(time.Second)
@@ -317,7 +317,7 @@ func TestShrinkInOrder(t *testing.T) {
 		if most.Load() != 2 {
 			t.Errorf("at most %d handlers, want 2", most.Load())
 		}
-		e.topics[topicT].pool.Resize(0)
+		e.topics[topicT].pool.Resize(0, 0)
 		time.Sleep(10 * time.Millisecond)
 		before := came.Load()
 		time.Sleep(time.Minute)
@@ -325,7 +325,7 @@ func TestShrinkInOrder(t *testing.T) {
 		if came.Load() != before {
 			t.Errorf("%d more came without workers", came.Load()-before)
 		}
-		e.topics[topicT].pool.Resize(8)
+		e.topics[topicT].pool.Resize(8, 8)
 		eventually(t, "all handled", func() bool { return came.Load() == 4000 })
 		e.mustStop()
 	})

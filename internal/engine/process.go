@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"runtime/pprof"
-	"time"
 
 	"github.com/rocketkit/rocketkit"
 )
@@ -23,7 +21,6 @@ func (e *Engine) process(t task) {
 		t.release()
 		return
 	}
-	pprof.SetGoroutineLabels(t.topic.labels)
 	o := endedItsGoroutine()
 	defer func() { e.settle(t, o) }() // deferred, so that a handler's Goexit settles its message too
 	o = e.handle(t)
@@ -35,11 +32,8 @@ func (e *Engine) handle(t task) (o *outcome) {
 		return &outcome{Action: DeadLetter, why: err.Error()}
 	}
 	m := rocketkit.Received(t.raw, t.topic.name, t.queue.public)
-	ctx := &handlerContext{Context: e.handlers}
-	if t.topic.cfg.Timeout > 0 {
-		ctx.deadline = time.Now().Add(t.topic.cfg.Timeout)
-	}
-	defer ctx.end()
+	ctx := e.begin(t)
+	defer ctx.returned()
 	defer func() {
 		if p := recover(); p != nil {
 			o = panicked("handler", p)

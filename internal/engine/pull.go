@@ -61,6 +61,7 @@ func (q *queue) pull(ctx context.Context) error {
 func (q *queue) ask(ctx context.Context, address string, position int64, most int32) (protocol.PullResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
+	asked := time.Now()
 	answer, err := q.engine.view.Call(ctx, address, protocol.PullMessage{
 		Group:          q.engine.group,
 		Topic:          q.id.Topic,
@@ -75,6 +76,10 @@ func (q *queue) ask(ctx context.Context, address string, position int64, most in
 	}.Frame())
 	if err != nil {
 		return protocol.PullResult{}, err
+	}
+	if answer.Code == protocol.CodeSuccess {
+		now := time.Now()
+		q.topic.pulls.add(now, now.Sub(asked))
 	}
 	return protocol.ParsePullResult(answer)
 }

@@ -36,6 +36,8 @@ type queue struct {
 	lock lock
 	away time.Time // since when no route has named the queue's broker, which is away; under e.mu
 
+	handled atomic.Int64 // when one of its messages' handlers last returned, s since 1970; 0: none has
+
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
 	position  int64     // next offset to pull

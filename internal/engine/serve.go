@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // serve answers a broker's requests about the group.
-func (e *Engine) serve(_ context.Context, broker string, req *frame.Frame) *frame.Frame {
+func (e *Engine) serve(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
 	switch req.Code {
 	case protocol.ReqConsumersChanged:
 		wake(e.again)
@@ -24,7 +25,13 @@ func (e *Engine) serve(_ context.Context, broker string, req *frame.Frame) *fram
 		e.reset(notice.Offsets)
 		return nil
 	case protocol.ReqRunningInfo:
-		return e.runningInfo().Answer()
+		info := e.runningInfo()
+		if ask, err := protocol.ParseGetRunningInfo(req); err == nil && ask.Stack {
+			info.Stack = e.stacks()
+		}
+		return info.Answer()
+	case protocol.ReqConsumeDirectly:
+		return e.consumeDirectly(ctx, req)
 	}
 	return protocol.Refuse(protocol.CodeRequestNotSupported, "rocketkit doesn't serve "+protocol.RequestName(req.Code))
 }
@@ -73,12 +80,13 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 	workers := 0
 	for _, t := range e.topics {
 		info.Subscriptions = append(info.Subscriptions, t.sub)
-		if t.pool == nil {
-			continue
-		}
 		s := snapshot.Topics[t.name]
 		workers += s.Workers
-		info.UserInfo["pool "+t.name] = fmt.Sprintf("core=%d max=%d active=%d waiting=%d", s.Workers, s.Workers, s.Active, s.Waiting)
+		info.Statuses[t.physical] = t.status(s.Times)
+		if t.pool != nil {
+			info.Properties["pool "+t.name] = fmt.Sprintf("core=%d max=%d active=%d waiting=%d", s.Workers, s.MaxWorkers, s.Active, s.Waiting)
+		}
+		s.describe(t.name, info.UserInfo)
 	}
 	info.Properties[protocol.RunningCorePool] = fmt.Sprint(workers)
 	owned, lost := e.ownedAndLost()
@@ -94,17 +102,65 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 	return info
 }
 
+// status is the topic's traffic as RocketMQ's tools show it: of the last minute, and failures of the last hour. As with the
+// Java client, pulls count that brought messages, with the time for which the broker held them.
+func (t *topic) status(handlers Times) protocol.ConsumeStatus {
+	now := time.Now()
+	began := now.Add(-handlers.Over)
+	pulls, received, _ := t.pulls.recent(now, began)
+	_, ok, failed := t.times.recent(now, began)
+	return protocol.ConsumeStatus{
+		PullRT: pulls.millis(), PullTPS: pulls.rate(received),
+		ConsumeRT: handlers.millis(), OKTPS: handlers.rate(ok), FailedTPS: handlers.rate(failed),
+		FailedMessages: t.hour.sum(now),
+	}
+}
+
+// describe adds what an operator wants to know of a topic and RocketMQ has no field for.
+func (s *TopicSnapshot) describe(name string, into map[string]string) {
+	text := fmt.Sprintf("handled=%d failed=%d cached=%d", s.Handled, s.Failed, s.Cached)
+	if s.Times.Count > 0 {
+		text += fmt.Sprintf("; in the last %v %d, in %v each, %v at most",
+			s.Times.Over.Round(time.Second), s.Times.Count, s.Times.Mean.Round(time.Microsecond), s.Times.Max.Round(time.Microsecond))
+	}
+	if s.Longest != (RunningHandler{}) {
+		text += fmt.Sprintf("; longest running: message %s, offset %d of %s, since %s",
+			s.Longest.ID, s.Longest.Offset, s.Longest.Queue, s.Longest.Since.Format(time.RFC3339))
+	}
+	into["topic "+name] = text
+	if s.LastError != "" {
+		into["error "+name] = s.LastErrorTime.Format(time.RFC3339) + " " + s.LastError
+	}
+	for _, q := range s.Queues {
+		if q.HeldBy != "" {
+			into["held "+q.Queue.String()] = q.HeldBy
+		}
+	}
+}
+
 func (q *queue) info(owned bool) protocol.QueueInfo {
+	_, longest := q.running()
 	locked, renewed := q.believedHeld()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	info := protocol.QueueInfo{
-		CommitOffset: q.committed, LastPullTime: q.pulled.UnixMilli(), Locked: locked, LastLockTime: renewed, Dropped: !owned,
+		CommitOffset: q.committed, LastConsumeTime: 1000 * q.handled.Load(),
+		Locked: locked, LastLockTime: renewed, Dropped: !owned,
+	}
+	switch {
+	case info.LastConsumeTime > 0:
+	case longest != nil: // tools call a queue blocked when this was long ago
+		info.LastConsumeTime = longest.began.UnixMilli()
+	default:
+		info.LastConsumeTime = time.Now().UnixMilli()
+	}
+	if !q.pulled.IsZero() {
+		info.LastPullTime = q.pulled.UnixMilli()
 	}
 	if q.window != nil {
 		info.CachedMinOffset = q.window.floor()
 		info.CachedMaxOffset = q.position
-		info.CachedCount = int32(q.window.held())
+		info.CachedCount = int32(q.window.counts().cached)
 	}
 	return info
 }

@@ -18,12 +18,24 @@ type Snapshot struct {
 
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
 type TopicSnapshot struct {
-	Workers, Active, Waiting int // waiting: pulled, no worker yet
-	Cached                   int // pulled and not finished
-	CachedBytes              int64
-	Handled, Failed          int64
-	LastError                string
-	Queues                   []QueueSnapshot
+	Workers, MaxWorkers int
+	Active, Waiting     int // waiting: pulled, no worker yet
+	Cached              int // pulled and not finished
+	CachedBytes         int64
+	Handled, Failed     int64
+	Times               Times
+	Longest             RunningHandler
+	LastError           string
+	LastErrorTime       time.Time
+	Queues              []QueueSnapshot
+}
+
+// RunningHandler is a handler that runs; zero when none does.
+type RunningHandler struct {
+	ID     string // of its message
+	Queue  rocketkit.Queue
+	Offset int64
+	Since  time.Time
 }
 
 // QueueSnapshot is one queue that the member owns.
@@ -35,12 +47,19 @@ type QueueSnapshot struct {
 	Skipped   int64 // messages that had expired before they were received
 	LastPull  time.Time
 	LastError string
+
+	Lag             int64 // stored and not finished, as of the last pull; -1 when not known
+	Cached          int   // pulled and not finished
+	Active, Waiting int
+	RunningSince    time.Time // of the handler that has run longest; zero when none runs
+	HeldBy          string    // what keeps it from going on; empty when nothing does
 }
 
 // Snapshot reads the state of the member. It may be called at any time, from any goroutine.
 func (e *Engine) Snapshot() Snapshot {
 	e.mu.Lock()
 	s := Snapshot{State: e.state, Waits: e.waits, Topics: make(map[string]TopicSnapshot, len(e.topics))}
+	began := e.started
 	for _, b := range e.brokers {
 		s.Unsettled += b.backs.count()
 	}
@@ -51,20 +70,24 @@ func (e *Engine) Snapshot() Snapshot {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())
 	}
 	for _, t := range e.topics {
-		s.Topics[t.name] = t.snapshot(queues[t])
+		s.Topics[t.name] = t.snapshot(began, queues[t])
 	}
 	return s
 }
 
-func (t *topic) snapshot(queues []QueueSnapshot) TopicSnapshot {
+func (t *topic) snapshot(began time.Time, queues []QueueSnapshot) TopicSnapshot {
 	s := TopicSnapshot{Handled: t.handled.Load(), Failed: t.failed.Load(), Queues: queues}
 	s.Cached, s.CachedBytes = t.budget.held()
-	if text := t.lastError.Load(); text != nil {
-		s.LastError = *text
+	s.Times, _, _ = t.times.recent(time.Now(), began)
+	if h := t.longest(); h != nil {
+		s.Longest = RunningHandler{ID: h.raw.ID(), Queue: h.queue.public, Offset: h.offset, Since: h.began}
+	}
+	if f := t.lastError.Load(); f != nil {
+		s.LastError, s.LastErrorTime = f.text, f.at
 	}
 	if t.pool != nil {
 		p := t.pool.Stats()
-		s.Workers, s.Active, s.Waiting = p.Workers, p.Active, p.Waiting
+		s.Workers, s.MaxWorkers, s.Active, s.Waiting = p.Core, p.Max, p.Active, p.Waiting
 	}
 	if t.batches != nil { // messages count, not batches
 		s.Waiting, s.Active = t.batches.counts()
@@ -73,11 +96,23 @@ func (t *topic) snapshot(queues []QueueSnapshot) TopicSnapshot {
 }
 
 func (q *queue) snapshot() QueueSnapshot {
+	heldBy := q.heldBy()
+	active, longest := q.running()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := QueueSnapshot{Queue: q.public, Position: -1, Committed: q.committed, Max: q.maxOffset, Skipped: q.skipped, LastPull: q.pulled}
-	if q.window != nil {
-		s.Position = q.position
+	s := QueueSnapshot{
+		Queue: q.public, Position: -1, Committed: q.committed, Max: q.maxOffset, Skipped: q.skipped, LastPull: q.pulled,
+		Lag: -1, Active: active, HeldBy: heldBy,
+	}
+	if longest != nil {
+		s.RunningSince = longest.began
+	}
+	if w := q.window; w != nil {
+		counts := w.counts()
+		s.Position, s.Cached, s.Waiting = q.position, counts.cached, counts.waiting
+		if !q.pulled.IsZero() {
+			s.Lag = max(q.maxOffset-w.floor(), 0)
+		}
 	}
 	if q.why != nil {
 		s.LastError = q.why.Error()

@@ -27,9 +27,21 @@ type topic struct {
 	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
 	fresh   bool                    // the group had no offsets of this topic when Run began
 
+	seats seats  // of running handlers
+	times *times // of handlers
+	pulls *times // of pulls that brought messages
+
 	handled, failed  atomic.Int64
+	received         atomic.Int64 // messages that pulls brought
+	hour             hour         // of failed
 	warned, unlogged atomic.Int64 // when an error was last a warning, ms; how many since were not
-	lastError        atomic.Pointer[string]
+	lastError        atomic.Pointer[failure]
+}
+
+// failure is a handler's error.
+type failure struct {
+	text string
+	at   time.Time
 }
 
 // task is one message on its way through a pool; without a message it is the token of a batch of the topic.
@@ -55,19 +67,22 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 	}
 	t := &topic{name: name, physical: physical, cfg: cfg, sub: sub}
 	t.budget = budget{
-		maxMessages: max(minCached, cachedPerWork*cfg.Workers),
+		maxMessages: max(minCached, cachedPerWork*max(cfg.Workers, cfg.MaxWorkers)),
 		maxBytes:    topicBytes,
 		shared:      &e.bytes,
 	}
+	t.seats.group, t.seats.topic = e.cfg.Group, name
+	t.times = newTimes(func() (ok, failed int64) { return t.handled.Load(), t.failed.Load() })
+	t.pulls = newTimes(func() (ok, failed int64) { return t.received.Load(), 0 })
 	t.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", e.cfg.Group, "topic", name))
 	switch {
 	case cfg.HandleBatch != nil:
-		t.pool = pool.New(cfg.Workers, e.process)
+		t.pool = pool.New(cfg.pool(), e.process)
 		t.batches = newBatcher(cfg.BatchSize, cfg.BatchWait, func() { t.pool.Put(task{topic: t}) })
-		t.budget.maxMessages = max(t.budget.maxMessages, min((cfg.Workers+1)*cfg.BatchSize, maxBatched))
+		t.budget.maxMessages = max(t.budget.maxMessages, min((max(cfg.Workers, cfg.MaxWorkers)+1)*cfg.BatchSize, maxBatched))
 		t.cfg.Handle = handleAlone(cfg.HandleBatch)
 	case cfg.Handle != nil:
-		t.pool = pool.New(cfg.Workers, e.process)
+		t.pool = pool.New(cfg.pool(), e.process)
 	default:
 		t.budget.maxMessages = maxSpan // retries of a topic that stands must not keep the others' waiting
 	}
@@ -94,9 +109,11 @@ func (t *topic) wants(m *protocol.Message) bool {
 // failedWith notes a handler's error and says how loudly to log it: a topic of which every message fails must not flood
 // the log, so each second has one warning, which tells how many errors before it were logged for debugging only.
 func (t *topic) failedWith(text string) (level slog.Level, unlogged int64) {
+	at := time.Now()
 	t.failed.Add(1)
-	t.lastError.Store(&text)
-	now, last := time.Now().UnixMilli(), t.warned.Load()
+	t.hour.add(at)
+	t.lastError.Store(&failure{text, at})
+	now, last := at.UnixMilli(), t.warned.Load()
 	if now-last < time.Second.Milliseconds() || !t.warned.CompareAndSwap(last, now) {
 		t.unlogged.Add(1)
 		return slog.LevelDebug, 0

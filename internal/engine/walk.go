@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"runtime/pprof"
 	"time"
 )
 
@@ -15,7 +14,6 @@ const (
 
 // walk is what a pool's worker does with a message whose order is kept, and with those that follow it in its lane.
 func (e *Engine) walk(t task) {
-	pprof.SetGoroutineLabels(t.topic.labels)
 	handling := false
 	defer func() { // so that a handler's Goexit settles its message too, and its lane goes on
 		if handling && e.settleInOrder(t, endedItsGoroutine()) {

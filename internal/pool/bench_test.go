@@ -12,16 +12,19 @@ func BenchmarkPool(b *testing.B) {
 	for _, batch := range []int{1, 32} {
 		for _, workers := range []int{1, 16, 200} {
 			b.Run(fmt.Sprintf("trivial/batch=%d/workers=%d", batch, workers), func(b *testing.B) {
-				drive(b, workers, batch, func() {})
+				drive(b, Config{Core: workers}, batch, func() {})
 			})
 		}
+		b.Run(fmt.Sprintf("trivial/batch=%d/workers=16to64", batch), func(b *testing.B) {
+			drive(b, Config{Core: 16, Max: 64}, batch, func() {})
+		})
 	}
 	b.Run("1ms/batch=32/workers=200", func(b *testing.B) {
-		drive(b, 200, 32, func() { time.Sleep(time.Millisecond) })
+		drive(b, Config{Core: 200}, 32, func() { time.Sleep(time.Millisecond) })
 	})
 }
 
-func drive(b *testing.B, workers, batch int, work func()) {
+func drive(b *testing.B, cfg Config, batch int, work func()) {
 	b.Helper()
 	b.ReportAllocs()
 	credits := make(chan struct{}, 2048/batch)
@@ -29,7 +32,7 @@ func drive(b *testing.B, workers, batch int, work func()) {
 		credits <- struct{}{}
 	}
 	var returned atomic.Int64
-	p := New(workers, func(*int) {
+	p := New(cfg, func(*int) {
 		work()
 		if returned.Add(1)%int64(batch) == 0 {
 			credits <- struct{}{}

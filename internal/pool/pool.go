@@ -9,6 +9,8 @@
 // woken first. Only one worker at a time is on its way from sleep to its first item, and it calls the next when
 // it takes that item and finds more. So a burst of items that take no time wakes one or two workers instead of all,
 // while items that block bring up, one after the other and without waiting for any of them, as many as there are items.
+//
+// Beyond the workers that a pool always may have, it grows while items wait too long for those: see grow.go.
 package pool
 
 import (
@@ -18,6 +20,15 @@ import (
 	"time"
 )
 
+// Config says how many workers a pool has. With none, the zero Config, items wait until Resize asks for some.
+type Config struct {
+	Core int // workers there may always be; below 0 means 0
+	Max  int // and as many while items wait too long for one of those; below Core means Core
+
+	GrowAfter   time.Duration // how long an item waits before there is a worker more for it; 0 means 200 ms
+	ShrinkAfter time.Duration // how long a worker beyond Core is idle before it goes; 0 means 60 s
+}
+
 // Pool runs items of one kind. Create it with [New]. All methods are safe for concurrent use and, except for Wait, never block.
 type Pool[T any] struct {
 	run   func(T)
@@ -26,30 +37,56 @@ type Pool[T any] struct {
 
 	mu      sync.Mutex
 	waiting ring[T]
-	idle    []chan struct{} // parked workers by their channels, the last to park at the end
-	size    int             // how many workers there may be
-	workers int             // how many may take an item: parked, called, or running one
-	active  int             // how many run one
-	calling bool            // one worker was called and hasn't arrived yet
+	idle    []parked // the last to park at the end
+	core    int
+	most    int  // never less than core
+	workers int  // how many may take an item: parked, called, or running one
+	active  int  // how many run one
+	calling bool // one worker was called and hasn't arrived yet
 	stopped bool
+
+	late      time.Duration // what was put by then has waited too long, since the epoch
+	growth    alarm         // while items wait and there may be more workers
+	shrinkage alarm         // while workers beyond core are idle
+}
+
+// parked is an idle worker.
+type parked struct {
+	wake  chan struct{}
+	since time.Duration // since the pool's epoch; only known of those that parked while there were more than core
 }
 
 // Stats is a pool at one moment.
 type Stats struct {
-	Workers int       // the size asked for; after a reduction more may be Active for a while
-	Active  int       // items running now
-	Waiting int       // items not yet started
-	Oldest  time.Time // when the next item to start was put; zero when none waits
+	Core, Max int       // as asked for
+	Workers   int       // how many there may be at the moment: Core, or as many more as it has grown by
+	Active    int       // items running now; after a reduction more than Workers for a while
+	Waiting   int       // items not yet started
+	Oldest    time.Time // when the next item to start was put; zero when none waits
 }
 
-// New returns a pool that calls run with one item after the other, on at most so many workers at once. With 0 workers or
-// fewer, items wait until Resize asks for some. Nothing is started before the first Put; a pool that has been
-// put to must be stopped to release its workers.
+// New returns a pool that calls run with one item after the other, on as many workers at once as cfg says. Nothing is
+// started before the first Put; a pool that has been put to must be stopped to release its workers.
 //
 // run must not panic: nothing here recovers. It may end its goroutine (runtime.Goexit, which t.FailNow calls);
 // the item then counts as returned.
-func New[T any](workers int, run func(T)) *Pool[T] {
-	return &Pool[T]{run: run, epoch: time.Now(), done: make(chan struct{}), size: max(workers, 0)}
+func New[T any](cfg Config, run func(T)) *Pool[T] {
+	p := &Pool[T]{run: run, epoch: time.Now(), done: make(chan struct{}), late: -1}
+	p.core, p.most = bounds(cfg.Core, cfg.Max)
+	p.growth = alarm{after: cfg.GrowAfter, ring: p.grow}
+	if cfg.GrowAfter == 0 {
+		p.growth.after = growAfter
+	}
+	p.shrinkage = alarm{after: cfg.ShrinkAfter, ring: p.shrink}
+	if cfg.ShrinkAfter == 0 {
+		p.shrinkage.after = shrinkAfter
+	}
+	return p
+}
+
+func bounds(core, most int) (int, int) {
+	core = max(core, 0)
+	return core, max(core, most)
 }
 
 // Put adds items behind those that wait. It takes all, however many wait already: the caller bounds what it puts.
@@ -68,14 +105,15 @@ func (p *Pool[T]) Put(items ...T) bool {
 	return true
 }
 
-// Resize changes how many workers there may be; less than 0 means 0, at which nothing starts. Additional workers start at once
-// if items wait for them. With fewer, running items go on, and none starts until fewer than that many run.
-// After Stop it does nothing.
-func (p *Pool[T]) Resize(workers int) {
+// Resize changes how many workers there may be, as [Config] has it; with 0 and 0 nothing starts. Both hold at once: idle
+// workers beyond core end, and additional ones start if items wait for them. Running items go on. Those beyond core
+// keep their workers until these are idle for long enough, those beyond most until they return: none starts before
+// fewer than most run. After Stop it does nothing.
+func (p *Pool[T]) Resize(core, most int) {
 	p.mu.Lock()
 	if !p.stopped {
-		p.size = max(workers, 0)
-		p.dismiss(p.workers - p.size)
+		p.core, p.most = bounds(core, most)
+		p.dismiss(p.workers - p.core)
 	}
 	p.callAndUnlock()
 }
@@ -90,6 +128,8 @@ func (p *Pool[T]) Stop() []T {
 		return nil
 	}
 	p.stopped = true
+	p.growth.stop()
+	p.shrinkage.stop()
 	p.dismiss(len(p.idle))
 	p.finish()
 	return p.waiting.drain()
@@ -115,7 +155,10 @@ func (p *Pool[T]) Wait(ctx context.Context) error {
 func (p *Pool[T]) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Stats{Workers: p.size, Active: p.active, Waiting: p.waiting.len}
+	s := Stats{
+		Core: p.core, Max: p.most, Workers: min(p.most, max(p.core, p.workers)),
+		Active: p.active, Waiting: p.waiting.len,
+	}
 	if s.Waiting > 0 {
 		s.Oldest = p.epoch.Add(p.waiting.oldest())
 	}

@@ -16,7 +16,7 @@ import (
 func TestItemsStartInOrder(t *testing.T) {
 	t.Parallel()
 	var got []int
-	p := New(1, func(i int) { got = append(got, i) })
+	p := New(Config{Core: 1}, func(i int) { got = append(got, i) })
 	var want []int
 	for i := 0; i < 10_000; {
 		n := i%7 + 1
@@ -44,7 +44,7 @@ func TestStopGivesBackATail(t *testing.T) {
 		const workers, items = 8, 100
 		var mu sync.Mutex
 		started := make(map[int]bool)
-		p := New(workers, func(i int) {
+		p := New(Config{Core: workers}, func(i int) {
 			mu.Lock()
 			started[i] = true
 			mu.Unlock()
@@ -73,7 +73,7 @@ func TestStopGivesBackATail(t *testing.T) {
 		if p.Put(1) || p.Stats().Waiting != 0 {
 			t.Error("a stopped pool took an item")
 		}
-		p.Resize(100)
+		p.Resize(100, 0)
 		if err := p.Wait(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -88,7 +88,7 @@ func TestStopGivesBackATail(t *testing.T) {
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(4, func(d time.Duration) { time.Sleep(d) })
+		p := blocking(t, Config{Core: 4})
 		p.Put(time.Second, time.Hour, time.Hour)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("drained long enough"))
@@ -111,14 +111,14 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 func TestWaitWaitsForStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(1, func(int) {})
+		p := New(Config{Core: 1}, func(int) {})
 		p.Put(1)
 		begin := time.Now()
 		time.AfterFunc(time.Minute, func() { p.Stop() })
 		if err := p.Wait(t.Context()); err != nil || time.Since(begin) != time.Minute {
 			t.Errorf("Wait returned %v after %v, want nil after the minute that Stop came at", err, time.Since(begin))
 		}
-		unused := New(3, func(int) {})
+		unused := New(Config{Core: 3}, func(int) {})
 		unused.Stop()
 		if err := unused.Wait(t.Context()); err != nil {
 			t.Error(err)
@@ -129,13 +129,7 @@ func TestWaitWaitsForStop(t *testing.T) {
 func TestWorkersStartOnDemand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		workers := func(p *Pool[time.Duration]) int {
-			synctest.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			return p.workers
-		}
-		p := New(200, func(d time.Duration) { time.Sleep(d) })
+		p := blocking(t, Config{Core: 200})
 		if n := workers(p); n != 0 {
 			t.Errorf("a new pool has %d workers", n)
 		}
@@ -151,14 +145,14 @@ func TestWorkersStartOnDemand(t *testing.T) {
 			t.Errorf("5 items at once brought up %d workers", n)
 		}
 		p.Put(slices.Repeat([]time.Duration{time.Hour}, 500)...)
-		if s, n := p.Stats(), workers(p); n != 200 {
+		if n, s := settled(p); n != 200 {
 			t.Errorf("505 items brought up %d workers, %+v", n, s)
 		}
 		time.Sleep(5 * time.Hour)
 		if n := workers(p); n != 200 {
 			t.Errorf("after its work a pool of 200 has kept %d workers", n)
 		}
-		p.Resize(3)
+		p.Resize(3, 0)
 		if n := workers(p); n != 3 {
 			t.Errorf("an idle pool of 3 has kept %d workers", n)
 		}
@@ -173,7 +167,7 @@ func TestShrinkingInterruptsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var running, most, finished atomic.Int64
-		p := New(8, func(i int) {
+		p := New(Config{Core: 8}, func(i int) {
 			now := running.Add(1)
 			for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
 			}
@@ -192,7 +186,7 @@ func TestShrinkingInterruptsNothing(t *testing.T) {
 			}
 		}
 		check(8, 8)
-		p.Resize(3)
+		p.Resize(3, 0)
 		check(3, 8)
 		time.Sleep(3 * time.Second) // all 8 have returned
 		most.Store(0)
@@ -201,12 +195,12 @@ func TestShrinkingInterruptsNothing(t *testing.T) {
 		if most.Load() > 3 {
 			t.Errorf("%d ran at once after a reduction to 3", most.Load())
 		}
-		p.Resize(0)
+		p.Resize(0, 0)
 		time.Sleep(10 * time.Second)
 		check(0, 0)
-		p.Resize(-1)
+		p.Resize(-1, 0)
 		check(0, 0)
-		p.Resize(8)
+		p.Resize(8, 0)
 		synctest.Wait()
 		check(8, 8)
 		time.Sleep(time.Minute)
@@ -220,7 +214,7 @@ func TestShrinkingInterruptsNothing(t *testing.T) {
 func TestOldest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := New(1, func(d time.Duration) { time.Sleep(d) })
+		p := blocking(t, Config{Core: 1})
 		if s := p.Stats(); !s.Oldest.IsZero() {
 			t.Errorf("an empty pool's oldest is of %v", s.Oldest)
 		}
@@ -249,7 +243,7 @@ func TestOldest(t *testing.T) {
 func TestGoexit(t *testing.T) {
 	t.Parallel()
 	var ran atomic.Int64
-	p := New(2, func(int) {
+	p := New(Config{Core: 2}, func(int) {
 		ran.Add(1)
 		runtime.Goexit()
 	})

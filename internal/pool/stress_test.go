@@ -21,7 +21,7 @@ func TestNoItemWaitsForAnIdleWorker(t *testing.T) {
 			release := make(chan struct{})
 			var started atomic.Int64
 			size := rapid.IntRange(0, 6).Draw(t, "size")
-			p := New(size, func(i int) {
+			p := New(Config{Core: size}, func(i int) {
 				started.Add(1)
 				<-release
 			})
@@ -36,7 +36,7 @@ func TestNoItemWaitsForAnIdleWorker(t *testing.T) {
 					}
 				case 2:
 					size = rapid.IntRange(0, 12).Draw(t, "resize")
-					p.Resize(size)
+					p.Resize(size, 0)
 				default:
 					for range rapid.IntRange(0, before).Draw(t, "return") {
 						release <- struct{}{}
@@ -76,7 +76,7 @@ func TestResizeUnderLoad(t *testing.T) {
 	runs := make([]atomic.Int32, putters*each)
 	var left atomic.Int64
 	left.Store(putters * each)
-	p := New(1, func(i int) {
+	p := New(Config{Core: 1}, func(i int) {
 		if i%16 == 0 {
 			runtime.Gosched()
 		}
@@ -98,13 +98,13 @@ func TestResizeUnderLoad(t *testing.T) {
 		})
 	}
 	for _, size := range []int{256, 1, 64, 2, 0, 256, 1} {
-		p.Resize(size)
+		p.Resize(size, 0)
 		for goal := left.Load() - putters*each/10; size > 0 && left.Load() > max(goal, 0); {
 			runtime.Gosched()
 		}
 	}
 	putting.Wait()
-	p.Resize(256)
+	p.Resize(256, 0)
 	for left.Load() > 0 {
 		runtime.Gosched()
 	}
@@ -123,7 +123,7 @@ func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	for range 200 {
 		var ran, refused atomic.Int64
-		p := New(4, func(int) { ran.Add(1) })
+		p := New(Config{Core: 4}, func(int) { ran.Add(1) })
 		var putting sync.WaitGroup
 		for range 3 {
 			putting.Go(func() {

@@ -15,7 +15,7 @@ func (p *Pool[T]) work(wake chan struct{}) {
 	for called := true; called; _, called = <-wake {
 		p.mu.Lock()
 		p.calling = false
-		for p.waiting.len > 0 && p.workers <= p.size {
+		for p.waiting.len > 0 && p.workers <= p.most {
 			item := p.waiting.pop()
 			p.active++
 			p.callAndUnlock()
@@ -25,11 +25,11 @@ func (p *Pool[T]) work(wake chan struct{}) {
 			p.mu.Lock()
 			p.active--
 		}
-		if p.stopped || p.workers > p.size {
+		if p.stopped || p.workers > p.most {
 			p.leave()
 			return
 		}
-		p.idle = append(p.idle, wake)
+		p.park(wake)
 		p.mu.Unlock()
 	}
 }
@@ -42,13 +42,19 @@ func (p *Pool[T]) callAndUnlock() {
 	}
 	if last := len(p.idle) - 1; last >= 0 {
 		p.calling = true
-		wake := p.idle[last]
+		wake := p.idle[last].wake
 		p.idle = p.idle[:last]
 		p.mu.Unlock()
 		wake <- struct{}{} // has room: a channel is either in idle or called, once
 		return
 	}
-	start := p.workers < p.size
+	start := p.workers < p.core
+	if !start && p.workers < p.most {
+		start = p.waiting.oldest() <= p.late
+		if !start && !p.growth.set {
+			p.awaitGrowth()
+		}
+	}
 	if start {
 		p.calling = true
 		p.workers++
@@ -72,8 +78,8 @@ func (p *Pool[T]) dismiss(n int) {
 	if n <= 0 {
 		return
 	}
-	for _, wake := range p.idle[:n] {
-		close(wake)
+	for _, worker := range p.idle[:n] {
+		close(worker.wake)
 	}
 	p.idle = slices.Delete(p.idle, 0, n)
 	p.workers -= n

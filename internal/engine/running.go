@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"context"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// seats are where a topic's handlers sit while they run: who asks what runs, and since when, looks there. A handler takes
+// a seat without a lock, the one that was left last, so that there are no more seats than handlers ever ran at once.
+type seats struct {
+	group, topic string // logical
+
+	all  atomic.Pointer[[]*seat]
+	free atomic.Uint64 // number of the first free seat, 0 for none; above it, in the high half, a count of the changes
+
+	mu sync.Mutex // to add a seat
+}
+
+type seat struct {
+	number uint32
+	labels context.Context                //nolint:containedctx // it carries pprof labels, by which this handler's goroutine is found, and never ends
+	taken  atomic.Pointer[handlerContext] // by whom; nil: nobody
+	next   atomic.Uint32                  // number of the next free seat
+}
+
+// take gives a free seat, a new one if there is none.
+func (s *seats) take() *seat {
+	for {
+		free := s.free.Load()
+		if uint32(free) == 0 {
+			return s.add()
+		}
+		first := (*s.all.Load())[uint32(free)-1]
+		if s.free.CompareAndSwap(free, (free>>32+1)<<32|uint64(first.next.Load())) {
+			return first
+		}
+	}
+}
+
+func (s *seats) leave(left *seat) {
+	for {
+		free := s.free.Load()
+		left.next.Store(uint32(free))
+		if s.free.CompareAndSwap(free, (free>>32+1)<<32|uint64(left.number)) {
+			return
+		}
+	}
+}
+
+func (s *seats) add() *seat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*seat
+	if have := s.all.Load(); have != nil {
+		all = *have
+	}
+	n := len(all) + 1
+	labels := pprof.Labels("group", s.group, "topic", s.topic, seatLabel, strconv.Itoa(n))
+	added := &seat{number: uint32(n), labels: pprof.WithLabels(context.Background(), labels)}
+	all = append(all, added) // who reads the shorter slice doesn't see what lies behind it
+	s.all.Store(&all)
+	return added
+}
+
+// seatLabel is the pprof label that tells a topic's running handlers apart.
+const seatLabel = "handler"
+
+// running calls each with every handler that runs.
+func (s *seats) running(each func(*handlerContext)) {
+	all := s.all.Load()
+	if all == nil {
+		return
+	}
+	for _, seat := range *all {
+		if h := seat.taken.Load(); h != nil {
+			each(h)
+		}
+	}
+}
+
+// begin makes the context of a handler that starts now, and shows that it runs. It must be ended.
+func (e *Engine) begin(t task) *handlerContext {
+	h := &handlerContext{Context: e.handlers, topic: t.topic, queue: t.queue, raw: t.raw, offset: t.raw.QueueOffset, began: time.Now()}
+	if t.topic.cfg.Timeout > 0 {
+		h.deadline = h.began.Add(t.topic.cfg.Timeout)
+	}
+	h.seat = t.topic.seats.take()
+	pprof.SetGoroutineLabels(h.seat.labels)
+	h.seat.taken.Store(h)
+	return h
+}
+
+// returned is the end of a handler and of its context.
+func (h *handlerContext) returned() {
+	now := time.Now()
+	took := now.Sub(h.began)
+	h.endAt(now)
+	h.seat.taken.Store(nil)
+	h.topic.seats.leave(h.seat)
+	pprof.SetGoroutineLabels(h.topic.labels)
+	h.topic.times.add(now, took)
+	if second := now.Unix(); h.queue.handled.Load() != second { // most find it noted
+		h.queue.handled.Store(second)
+	}
+}
+
+// longest is the handler of the topic that has run longest; nil when none runs.
+func (t *topic) longest() (longest *handlerContext) {
+	t.seats.running(func(h *handlerContext) {
+		if longest == nil || h.began.Before(longest.began) {
+			longest = h
+		}
+	})
+	return longest
+}
+
+// running counts the handlers of the queue's messages and gives the one that has run longest.
+func (q *queue) running() (n int, longest *handlerContext) {
+	note := func(h *handlerContext) {
+		if h.queue != q {
+			return
+		}
+		if n++; longest == nil || h.began.Before(longest.began) {
+			longest = h
+		}
+	}
+	if q.topic != q.engine.retry {
+		q.topic.seats.running(note)
+		return n, longest
+	}
+	for _, t := range q.engine.topics { // its messages are with the topics they were sent to
+		t.seats.running(note)
+	}
+	return n, longest
+}
