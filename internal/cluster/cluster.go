@@ -77,7 +77,9 @@ func (c *Cluster) NameServers() []string { return c.cfg.NameServers }
 func (c *Cluster) Routes() *route.Table { return c.routes }
 
 // Since tells since when an address has been connected; false when it is not.
-func (c *Cluster) Since(address string) (since time.Time, connected bool) { return c.remote.Since(address) }
+func (c *Cluster) Since(address string) (since time.Time, connected bool) {
+	return c.remote.Since(address)
+}
 
 // invoke sends a request of the Cluster's own, which concerns all tenants.
 func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {

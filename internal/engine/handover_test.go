@@ -120,8 +120,8 @@ func (s *shared) join(cfg Config) *sharing {
 	return &sharing{running: r.run(cfg), id: client.ID(), client: client}
 }
 
-// traffic sends each 4 ms until it is told to stop, and then tells how many.
-func (s *shared) traffic() (stop func() int) {
+// traffic sends at an interval until it is told to stop, and then tells how many.
+func (s *shared) traffic(every time.Duration) (stop func() int) {
 	client := s.open()
 	end, ended := make(chan struct{}), make(chan struct{})
 	n := 0
@@ -129,7 +129,7 @@ func (s *shared) traffic() (stop func() int) {
 		defer close(ended)
 		for ; !isClosed(end); n++ {
 			s.send(client, n)
-			time.Sleep(4 * time.Millisecond)
+			time.Sleep(every)
 		}
 	}()
 	halt := sync.OnceValue(func() int { close(end); <-ended; return n })
@@ -213,7 +213,7 @@ func TestHandoverRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{Brokers: 2, Topics: map[string]int{"t": 4}})
 		first := s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(4 * time.Millisecond)
 		members := []*sharing{first}
 		settle := func() {
 			t.Helper()
@@ -349,7 +349,7 @@ func TestDeadOwnerDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{})
 		a, b := s.join(config(s.handle)), s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(20 * time.Millisecond)
 		eventually(t, "queues shared out", func() bool { return evenly(8, a, b) })
 		time.Sleep(time.Second)
 		s.stall()
@@ -431,7 +431,7 @@ func TestStrangersDelayNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{})
 		a := s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(4 * time.Millisecond)
 		other := s.stranger("zz")
 		eventually(t, "half the queues given up", func() bool { return len(a.owned()) == 4 })
 		other.call(t, protocol.Unregister{ClientID: "zz", ConsumerGroup: "g"}.Frame())
@@ -462,7 +462,7 @@ func TestFrozenMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{})
 		a, b := s.join(config(s.handle)), s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(50 * time.Millisecond)
 		eventually(t, "queues shared out", func() bool { return evenly(8, a, b) })
 		time.Sleep(time.Second)
 		frozen := s.Partition(b.id, "")
@@ -547,7 +547,7 @@ func TestJoinAndLeaveAtOnce(t *testing.T) {
 			}
 			return s.handle(ctx, m)
 		}))
-		halt := s.traffic()
+		halt := s.traffic(4 * time.Millisecond)
 		for range 10 {
 			b := s.join(config(s.handle))
 			time.Sleep(100 * time.Millisecond)
@@ -570,7 +570,7 @@ func TestBrokerRestartWithTwoMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{})
 		a, b := s.join(config(s.handle)), s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(20 * time.Millisecond)
 		eventually(t, "queues shared out", func() bool { return evenly(8, a, b) })
 		for range 3 {
 			if err := s.Stop("broker-a"); err != nil {
@@ -642,7 +642,7 @@ func TestOneOfTwoBrokersAway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := share(t, mqtest.Config{Brokers: 2, Topics: map[string]int{"t": 4}})
 				a, b := s.join(config(s.handle)), s.join(config(s.handle))
-				halt := s.traffic()
+				halt := s.traffic(20 * time.Millisecond)
 				eventually(t, "queues shared out", func() bool { return evenly(8, a, b) })
 				time.Sleep(time.Second)
 				if err := s.Stop("broker-b"); err != nil {
@@ -741,7 +741,7 @@ func TestNoLocksToBeHad(t *testing.T) {
 		s := share(t, mqtest.Config{})
 		s.Inject(mqtest.Fault{Request: mqtest.RequestLock, Code: 16}) // NO_PERMISSION
 		a := s.join(config(s.handle))
-		halt := s.traffic()
+		halt := s.traffic(50 * time.Millisecond)
 		time.Sleep(90 * time.Second)
 		for _, q := range a.allQueues() {
 			if !q.lockValid() {
@@ -764,6 +764,9 @@ func TestMessageStoredAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := share(t, mqtest.Config{Topics: map[string]int{"t": 1}})
+		sender := s.open()
+		s.send(sender, 0)
+		s.send(sender, 1)
 		a := s.join(config(func(_ context.Context, m *rocketkit.Message) error {
 			if m.Offset() > 0 {
 				return nil
@@ -773,9 +776,6 @@ func TestMessageStoredAnew(t *testing.T) {
 			}
 			return errTest
 		}))
-		sender := s.open()
-		s.send(sender, 0)
-		s.send(sender, 1)
 		if err := s.WaitDeadLetters(t.Context(), "g", 1); err != nil {
 			t.Fatal(err)
 		}
