@@ -19,7 +19,9 @@ func isGone(err error) bool {
 const beyondRetries = 1 << 20
 
 // storeAnew sends a message whose original is gone to the retry topic as a new one, as the Java client does whenever a
-// send-back fails. When the broker doesn't take that either, the message is lost, which the log says; its queue goes on.
+// send-back fails. Brokers of 5.x make a dead letter of it, whatever its attempts, since the group holds queue locks
+// (AbstractSendMessageProcessor.handleRetryAndDLQ); those before retry it. When the broker takes it neither way, the
+// message is lost, which the log says; its queue goes on.
 func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
 	properties := protocol.AppendProperty(nil, protocol.PropertyOriginMessageID, originID(t.raw))
 	if _, retried := t.raw.Properties.Get(protocol.PropertyRetryTopic); !retried {
@@ -50,6 +52,13 @@ func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
 	if _, err = protocol.ParseSendResult(answer); err != nil {
 		e.log.Error("message lost: its broker has deleted it before it could be retried, and takes no new one",
 			"topic", t.name(), "id", t.raw.ID(), "error", err)
+		return nil
 	}
+	becomes := "is kept as a dead letter"
+	if answer.Version < firstTelling && level != levelDeadLetter { // see the 5.x rule above
+		becomes = "will be retried"
+	}
+	e.log.Warn("a failed message was stored anew: its broker has deleted it before it could be sent back",
+		"message", becomes, "topic", t.name(), "id", t.raw.ID())
 	return nil
 }

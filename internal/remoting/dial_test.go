@@ -3,6 +3,7 @@ package remoting_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -127,6 +128,49 @@ func TestConnectedIsToldOfEachConnection(t *testing.T) {
 		}
 		if count["a:1"] != 1 || count["b:1"] != 2 {
 			t.Errorf("told %v", count)
+		}
+	})
+}
+
+func TestDisconnectedIsToldOfWhatBroke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan string, 10)
+		refused := errors.New("refused")
+		n := &network{serve: func(s *session) {
+			if s.address == "well:1" {
+				echo(s)
+				return
+			}
+			s.next() // and then the connection breaks
+		}}
+		c := open(t, n, remoting.Config{Disconnected: func(address string) { told <- address }})
+		_, err := c.Call(t.Context(), "breaks:1", request("x"))
+		wantError(t, err, "breaks:1", "read", nil)
+		mustCall(t, c, "well:1", "x")
+		if since, connected := c.Since("well:1"); !connected || since != time.Now() {
+			t.Errorf("connected %v since %v", connected, since)
+		}
+		c.Drop("well:1")
+		synctest.Wait()
+		if _, connected := c.Since("well:1"); connected {
+			t.Error("connected after Drop")
+		}
+		n.setFail(refused)
+		for range 2 { // the second falls into the backoff: nothing is dialed
+			_, err = c.Call(t.Context(), "down:1", request("x"))
+			wantError(t, err, "down:1", "dial", refused)
+		}
+		c.Forgive("down:1")
+		_, err = c.Call(t.Context(), "down:1", request("x"))
+		wantError(t, err, "down:1", "dial", refused)
+		synctest.Wait()
+		close(told)
+		count := map[string]int{}
+		for address := range told {
+			count[address]++
+		}
+		if want := map[string]int{"breaks:1": 1, "down:1": 2}; !maps.Equal(count, want) {
+			t.Errorf("told %v, want %v", count, want)
 		}
 	})
 }
