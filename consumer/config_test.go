@@ -154,6 +154,7 @@ func TestNoFieldIsLost(t *testing.T) {
 		"Retries":    func(c *Config) { c.Retries = 3 },
 		"Drain":      func(c *Config) { c.Drain = time.Second },
 		"Middleware": func(c *Config) { c.Middleware = []Middleware{func(h Handler) Handler { return marked }} },
+		"Offsets":    func(c *Config) { c.Offsets = noOffsets{} },
 	}
 	topicFields := map[string]func(t *Topic){
 		"Handler": func(t *Topic) { t.Handler = marked },
@@ -205,9 +206,17 @@ func TestNoFieldIsLost(t *testing.T) {
 	}
 }
 
+// noOffsets is an Offsets that has none.
+type noOffsets struct{}
+
+func (noOffsets) Load(context.Context, []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
+	return nil, nil
+}
+func (noOffsets) Commit(context.Context, map[rocketkit.Queue]int64) error { return nil }
+
 // render gives a Config's values without its functions, which can't be compared.
 func render(c Config) []any {
-	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.Topics)}
+	values := []any{c.Group, c.Start, c.Retries, c.Drain, c.Offsets, len(c.Middleware), len(c.Topics)}
 	for name, t := range c.Topics {
 		values = append(values, name, t.Workers, t.Timeout, append([]string(nil), t.Tags...))
 	}

@@ -12,6 +12,8 @@ type Stats struct {
 	WaitingFor string // what a starting consumer waits for, such as name servers that don't answer; else empty
 	Unsettled  int    // messages that failed and that their broker hasn't taken back yet; tried again each second
 	Topics     map[string]TopicStats
+
+	OffsetsError string // why the last call of Config.Offsets failed; empty when it worked, and without Offsets
 }
 
 // TopicStats is one topic of a Consumer. The group's retry topic, "%RETRY%" and the group's name, is one too; its
@@ -32,7 +34,7 @@ type TopicStats struct {
 type QueueStats struct {
 	Queue     rocketkit.Queue
 	Position  int64     // next offset to receive; -1 while it isn't known
-	Committed int64     // what the group has committed; -1 while it isn't known
+	Committed int64     // what the group has committed, to Config.Offsets if there are any; -1 while it isn't known
 	Max       int64     // one past the newest message, as of LastPull
 	LastPull  time.Time // when the broker last answered; zero before the first answer
 	LastError string    // why the last pull failed; empty after one that worked
@@ -43,7 +45,7 @@ func (c *Consumer) Stats() Stats {
 	now := c.engine.Snapshot()
 	s := Stats{
 		State: now.State.String(), WaitingFor: now.Waits, Unsettled: now.Unsettled,
-		Topics: make(map[string]TopicStats, len(now.Topics)),
+		Topics: make(map[string]TopicStats, len(now.Topics)), OffsetsError: now.OffsetsError,
 	}
 	for name, t := range now.Topics {
 		topic := TopicStats{

@@ -14,6 +14,7 @@ type Config struct {
 	Start   Start
 	Retries int           // below 0 leaves it to the group's setting on the broker; 0 dead-letters at the first failure
 	Drain   time.Duration // how long handlers may go on after the end of Run's context
+	Offsets Offsets       // nil: on the brokers alone
 }
 
 // Topic is what to do with one topic's messages.

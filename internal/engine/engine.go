@@ -26,6 +26,7 @@ type Engine struct {
 	deadLetters *topic // the one dead-letter topic it receives; nil when none or several
 	member      cluster.Member
 	bytes       allowance
+	keep        *keeper // nil when offsets are kept on the brokers alone
 
 	started time.Time
 	ready   chan struct{}
@@ -53,6 +54,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		log:     view.Log().With("group", cfg.Group),
 		topics:  map[string]*topic{},
 		bytes:   allowance{max: consumerBytes},
+		keep:    newKeeper(cfg.Offsets),
 		ready:   make(chan struct{}),
 		again:   make(chan struct{}, 1),
 		brokers: map[string]*broker{},
@@ -116,6 +118,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.setState(Stopped, "")
 
 	if err := e.awaitRoutes(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	if err := e.loadKept(ctx); err != nil {
 		return stopped(ctx, err)
 	}
 	stopWatching := e.view.Routes().Watch(e.routeChanged)

@@ -35,6 +35,7 @@ type queue struct {
 	maxOffset int64     // one past the newest, as of the last pull
 	node      int64     // which replica the broker suggested to pull from
 	committed int64     // last offset the broker took; -1 when unknown
+	kept      int64     // last offset Config.Offsets took, or gave; -1 when unknown
 	pulled    time.Time // when the last pull was answered
 	why       error     // what the last pull failed of
 }
@@ -48,6 +49,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		done:      make(chan struct{}),
 		gone:      make(chan struct{}),
 		committed: -1,
+		kept:      -1,
 	}
 }
 
@@ -100,6 +102,10 @@ func (q *queue) locate(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.window, q.position, q.committed = newWindow(offset), offset, offset
+	if q.kept = offset; q.engine.keep != nil {
+		q.committed = -1 // the broker is yet to be told
+		q.moved()
+	}
 	return nil
 }
 
@@ -136,7 +142,7 @@ func (q *queue) restart(position int64) {
 	if q.window != nil {
 		q.window.discard()
 	}
-	q.window, q.position, q.committed = newWindow(position), position, -1
+	q.window, q.position, q.committed, q.kept = newWindow(position), position, -1, -1
 	q.moved()
 	wake(q.room) // the loop may be parked for the old window
 }

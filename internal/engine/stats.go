@@ -13,6 +13,8 @@ type Snapshot struct {
 	Topics map[string]TopicSnapshot
 
 	Unsettled int // messages that failed and that the broker hasn't taken back yet
+
+	OffsetsError string // what the last call of Config.Offsets failed of; empty when it worked
 }
 
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
@@ -43,6 +45,7 @@ func (e *Engine) Snapshot() Snapshot {
 		s.Unsettled += b.backs.count()
 	}
 	e.mu.Unlock()
+	s.OffsetsError = e.keep.lastError()
 	queues := map[*topic][]QueueSnapshot{}
 	for _, q := range e.allQueues() {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())
@@ -72,6 +75,9 @@ func (q *queue) snapshot() QueueSnapshot {
 	s := QueueSnapshot{Queue: q.public, Position: -1, Committed: q.committed, Max: q.maxOffset, LastPull: q.pulled}
 	if q.window != nil {
 		s.Position = q.position
+	}
+	if q.engine.keep != nil {
+		s.Committed = q.kept
 	}
 	if q.why != nil {
 		s.LastError = q.why.Error()
