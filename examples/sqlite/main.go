@@ -3,8 +3,7 @@
 // program starts: so each payment is in the balances once, also after a kill -9 at any moment.
 //
 //	eval "$(make -s up)"
-//	cd examples/sqlite
-//	go run . ledger.db
+//	go run ./examples/sqlite /tmp/ledger.db
 //
 // It is a module of its own, so that who uses rocketkit doesn't get SQLite with it.
 package main
