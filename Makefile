@@ -39,7 +39,7 @@ race: ## what needs no Java, with the race detector
 .PHONY: lint
 lint: ## golangci-lint, with the settings in .golangci.yml
 	@# a cache of its own: a shared one reports another checkout's paths, which the exclusions don't match
-	GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI) run ./...
+	GOLANGCI_LINT_CACHE=$(CURDIR)/bin/lint go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI) run $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## every fuzzer for FUZZTIME (20s)

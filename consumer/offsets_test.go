@@ -136,14 +136,14 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
-func withStore(t *testing.T, test func(t *testing.T, k *kept)) {
+func withStore(t *testing.T, test func(k *kept)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k := &kept{t: t, store: newStore(t), seen: map[string]int{}, log: &lines{}}
 		k.Cluster = mqtest.New(t, mqtest.Config{Brokers: 2, Topics: map[string]int{"red%orders": 4}, Logger: slog.New(slog.DiscardHandler)})
 		k.client = k.open()
-		test(t, k)
+		test(k)
 		if err := k.client.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -222,7 +222,8 @@ func (k *kept) once(from, to int) {
 
 // What the store has counts, and not what brokers have; those are told, so that tools see the progress.
 func TestOffsetsCount(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		k.sendNumbers(0, 80)
 		for q, at := range k.Offsets("red%billing", "red%orders") {
 			q.Topic = "orders"
@@ -261,7 +262,8 @@ func sum(counts map[string]int) (n int) {
 // A group whose store is empty begins where Start says, and keeps that; a queue that is added later begins at its oldest
 // message, also for a process that starts after that.
 func TestOffsetsStart(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		k.sendNumbers(0, 40)
 		c, stop := k.run(consumer.Latest(), k.handle)
 		<-c.Ready()
@@ -288,7 +290,8 @@ func TestOffsetsStart(t *testing.T) {
 // Members come and go while messages flow: who gains a queue loads its position after who lost it has committed, so that
 // nothing is handled twice, and no position goes backwards.
 func TestOffsetsHandover(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		first, stopFirst := k.run(consumer.Earliest(), k.handle)
 		<-first.Ready()
 		sent := make(chan struct{})
@@ -323,7 +326,8 @@ func TestOffsetsHandover(t *testing.T) {
 
 // Trouble with the store is waited for and shown; meanwhile nothing is committed on brokers either.
 func TestOffsetsTrouble(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		k.sendNumbers(0, 40)
 		k.failWith(errors.New("the database is down"))
 		c, stop := k.run(consumer.Earliest(), k.handle)
@@ -358,7 +362,8 @@ func TestOffsetsTrouble(t *testing.T) {
 
 // An operator's reset reaches the store: it is the one commit that goes backwards, and what comes after it counts from there.
 func TestOffsetsReset(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		k.sendNumbers(0, 40)
 		time.Sleep(time.Minute)
 		since := time.Now()
@@ -392,7 +397,8 @@ func TestOffsetsReset(t *testing.T) {
 
 // Retries have positions of their own, in the group's retry topic.
 func TestOffsetsOfRetries(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		c, stop := k.run(consumer.Earliest(), func(ctx context.Context, m *rocketkit.Message) error {
 			if m.Attempt() == 1 {
 				return errors.New("not yet")
@@ -412,7 +418,8 @@ func TestOffsetsOfRetries(t *testing.T) {
 
 // Queues are loaded together, not one by one, and before the group is joined all of them are.
 func TestLoadsAreFew(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		c, stop := k.run(consumer.Earliest(), k.handle)
 		<-c.Ready()
 		time.Sleep(time.Minute)
@@ -428,7 +435,8 @@ func TestLoadsAreFew(t *testing.T) {
 
 // A panic of the store is an error, not the end of the process.
 func TestOffsetsPanic(t *testing.T) {
-	withStore(t, func(t *testing.T, k *kept) {
+	withStore(t, func(k *kept) {
+		t := k.t // of the bubble
 		c, err := consumer.New(k.client, consumer.Config{
 			Group: "billing", Offsets: panicking{}, Topics: map[string]consumer.Topic{"orders": {Handler: k.handle}},
 		})

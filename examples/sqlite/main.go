@@ -60,7 +60,7 @@ func run(ctx context.Context, file string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	c, err := newConsumer(client, l, out)
 	if err != nil {
 		return err

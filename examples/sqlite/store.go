@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+
+	_ "modernc.org/sqlite" //nolint:depguard // the driver "sqlite", which is why this is a module of its own
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // ledger keeps balances and, in the same database, how far each queue has come. It is a consumer.Offsets.
@@ -52,7 +54,7 @@ func (l *ledger) Book(ctx context.Context, p payment, q rocketkit.Queue, offset 
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // does nothing after Commit
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	if _, err := tx.ExecContext(ctx, `INSERT INTO balances (account, cents) VALUES (?, ?)
 		ON CONFLICT DO UPDATE SET cents = cents + excluded.cents`, p.Account, p.Cents); err != nil {
 		return err
@@ -71,14 +73,13 @@ func (l *ledger) Load(ctx context.Context, queues []rocketkit.Queue) (map[rocket
 		var next int64
 		err := l.db.QueryRowContext(ctx, `SELECT next FROM positions WHERE topic = ? AND broker = ? AND queue = ?`,
 			q.Topic, q.Broker, q.ID).Scan(&next)
-		switch err {
-		case nil:
-			positions[q] = next
-			l.last[q] = next
-		case sql.ErrNoRows:
-		default:
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
+		positions[q], l.last[q] = next, next
 	}
 	return positions, nil
 }
@@ -90,7 +91,7 @@ func (l *ledger) Commit(ctx context.Context, positions map[rocketkit.Queue]int64
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	for q, next := range positions {
 		last, known := l.last[q]
 		reset := known && next < last
