@@ -24,6 +24,7 @@ import (
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
+	"github.com/rocketkit/rocketkit/reader"
 )
 
 var (
@@ -37,6 +38,7 @@ var (
 	_ *consumer.Consumer
 	_ *producer.Producer
 	_ *mqtest.Cluster
+	_ *reader.Reader
 
 	errLedgerBusy, errNoSuchOrder, errAlreadyDone error
 )

@@ -16,9 +16,9 @@ func TestBatchDefaults(t *testing.T) {
 		batch Batching
 		want  engine.Topic
 	}{
-		"zero": {Batching{Handler: nothingMuch}, engine.Topic{Workers: 16, Timeout: time.Minute, BatchSize: 100}},
+		"zero": {Batching{Handler: nothingMuch}, engine.Topic{Workers: 16, MaxWorkers: 16, Timeout: time.Minute, BatchSize: 100}},
 		"given": {Batching{Handler: nothingMuch, Size: 10_000, Wait: time.Hour},
-			engine.Topic{Workers: 16, Timeout: time.Minute, BatchSize: 10_000, BatchWait: time.Hour}},
+			engine.Topic{Workers: 16, MaxWorkers: 16, Timeout: time.Minute, BatchSize: 10_000, BatchWait: time.Hour}},
 	} {
 		got, err := one("orders", Topic{Batch: test.batch}).engineConfig(red(t))
 		if err != nil {

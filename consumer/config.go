@@ -39,6 +39,9 @@ type Config struct {
 	// 0 means 30 s; negative means not at all.
 	Drain time.Duration
 
+	// Offsets keeps the group's positions elsewhere than on the brokers. Nil means on the brokers alone.
+	Offsets Offsets
+
 	// Middleware wraps the Handlers of all topics; the first is the outermost. It doesn't wrap batch handlers: where a
 	// topic has a Batch, BatchMiddleware must not be nil, so that what all messages need isn't left out unnoticed.
 	Middleware []Middleware
@@ -137,7 +140,7 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 	}
 	e := engine.Config{
 		Group: c.Group, Start: c.Start.at, Retries: brokersRetries(c.Retries),
-		Drain: orDefault(c.Drain, DefaultDrain), Topics: make(map[string]engine.Topic, len(c.Topics)),
+		Drain: orDefault(c.Drain, DefaultDrain), Offsets: c.Offsets, Topics: make(map[string]engine.Topic, len(c.Topics)),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Topics)) {
 		t, err := c.engineTopic(name, names)

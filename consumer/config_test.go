@@ -188,6 +188,7 @@ func TestNoFieldIsLost(t *testing.T) {
 			c.Topics["orders"] = Topic{Batch: Batching{Handler: nothingMuch}}
 			c.BatchMiddleware = []BatchMiddleware{func(BatchHandler) BatchHandler { return markedBatch }}
 		},
+		"Offsets": func(c *Config) { c.Offsets = noOffsets{} },
 	}
 	topicFields := map[string]func(t *Topic){
 		"Handler":    func(t *Topic) { t.Handler = marked },
@@ -248,9 +249,17 @@ func TestNoFieldIsLost(t *testing.T) {
 	}
 }
 
+// noOffsets is an Offsets that has none.
+type noOffsets struct{}
+
+func (noOffsets) Load(context.Context, []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
+	return nil, nil
+}
+func (noOffsets) Commit(context.Context, map[rocketkit.Queue]int64) error { return nil }
+
 // render gives a Config's values without its functions, which can't be compared.
 func render(c Config) []any {
-	values := []any{c.Group, c.Start, c.Retries, c.Drain, len(c.Middleware), len(c.BatchMiddleware), len(c.Topics)}
+	values := []any{c.Group, c.Start, c.Retries, c.Drain, c.Offsets, len(c.Middleware), len(c.BatchMiddleware), len(c.Topics)}
 	for name, t := range c.Topics {
 		values = append(values, name, t.Workers, t.MaxWorkers, t.Timeout, t.Order, t.Key != nil, append([]string(nil), t.Tags...), t.SQL, t.Batch.Size, t.Batch.Wait)
 	}

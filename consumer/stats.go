@@ -13,6 +13,8 @@ type Stats struct {
 	Unsettled  int    // messages that failed and that their broker hasn't taken back yet; tried again each second
 	Topics     map[string]TopicStats
 
+	OffsetsError string // why the last call of Config.Offsets failed; empty when it worked, and without Offsets
+
 	// Differing are the members of the group that don't subscribe to the same topics by the same Tags or SQL, so that
 	// RocketMQ loses messages; empty when there are none. Members of any library are asked what they subscribe to (by
 	// GET_CONSUMER_RUNNING_INFO 307) when the group changes and then each 20 s, up to 16 within 5 s.
@@ -66,7 +68,7 @@ type RunningHandler struct {
 type QueueStats struct {
 	Queue     rocketkit.Queue
 	Position  int64     // next offset to receive; -1 while it isn't known
-	Committed int64     // what the group has committed; -1 while it isn't known
+	Committed int64     // what the group has committed, to Config.Offsets if there are any; -1 while it isn't known
 	Max       int64     // one past the newest message, as of LastPull
 	Skipped   int64     // messages that retention had deleted before this Consumer received them: they are lost to the group
 	LastPull  time.Time // when the broker last answered; zero before the first answer
@@ -92,7 +94,7 @@ func (c *Consumer) Stats() Stats {
 	now := c.engine.Snapshot()
 	s := Stats{
 		State: now.State.String(), WaitingFor: now.Waits, Unsettled: now.Unsettled,
-		Topics: make(map[string]TopicStats, len(now.Topics)),
+		Topics: make(map[string]TopicStats, len(now.Topics)), OffsetsError: now.OffsetsError,
 	}
 	for _, d := range now.Differing {
 		s.Differing = append(s.Differing, Difference(d))

@@ -56,6 +56,12 @@ func (e *Engine) commit(ctx context.Context, queues []*queue, anyway bool) error
 	for _, q := range queues {
 		q.dirty.Store(false) // before the floor is read, so that no move is missed
 	}
+	if err := e.keepFloors(ctx, queues); err != nil {
+		for _, q := range queues {
+			q.moved()
+		}
+		return err
+	}
 	failed, err := round(queues, func(q *queue) error { return q.commit(ctx, anyway) })
 	for _, q := range failed {
 		q.moved()
@@ -69,13 +75,16 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.commits.Lock() // one at a time, or an older floor could be stored over a newer one
 	defer q.commits.Unlock()
 	q.mu.Lock()
-	w, last := q.window, q.committed
+	w, last, kept := q.window, q.committed, q.kept
 	q.mu.Unlock()
-	if w == nil || q.released.Load() || q.unsure.Load() || !q.lockValid() { // in doubt another member may be far ahead; see assure
+	if w == nil || !q.mayCommit() {
 		return nil
 	}
 	floor := w.floor()
-	if floor == last && !anyway {
+	if q.engine.keep != nil {
+		floor = kept // the broker is told no more than was kept
+	}
+	if floor < 0 || floor == last && !anyway {
 		return nil
 	}
 	reset, err := q.engine.storeOffset(ctx, q.id, floor)
@@ -97,6 +106,12 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 		q.committed = floor
 	}
 	return nil
+}
+
+// mayCommit tells whether the queue's position is still ours to say. In doubt about its lock another member may be far
+// ahead; see assure.
+func (q *queue) mayCommit() bool {
+	return !q.released.Load() && !q.unsure.Load() && q.lockValid()
 }
 
 // connected has everything committed anew that the broker at address had confirmed, and its locks confirmed: one that
@@ -139,12 +154,16 @@ func (e *Engine) storeOffset(ctx context.Context, q protocol.Queue, offset int64
 // release commits a last time; from then on nothing is committed for this ownership, however long its handlers still
 // run: the queue's next owner may be far ahead.
 func (q *queue) release() error {
-	err := q.commit(context.Background(), false) // bounded by the request time-out
+	err := q.engine.keepFloors(context.Background(), []*queue{q})
+	if err == nil {
+		err = q.commit(context.Background(), false) // bounded by the request time-out
+	}
 	q.commits.Lock()
 	q.released.Store(true)
 	q.commits.Unlock()
 	if w := q.current(); w != nil {
 		w.close() // what hasn't begun is the next owner's
 	}
+	q.engine.keep.awaitCommit()
 	return err
 }

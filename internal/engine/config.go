@@ -15,6 +15,7 @@ type Config struct {
 	Start   Start
 	Retries int           // below 0 leaves it to the group's setting on the broker, and is 16 where order is kept; 0 dead-letters at the first failure
 	Drain   time.Duration // how long handlers may go on after the end of Run's context
+	Offsets Offsets       // nil: on the brokers alone
 }
 
 // Topic is what to do with one topic's messages.

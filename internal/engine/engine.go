@@ -28,6 +28,7 @@ type Engine struct {
 	bytes       allowance
 	others      *comparer
 	directs     *window // the messages that brokers have had handled directly
+	keep        *keeper // nil when offsets are kept on the brokers alone
 
 	started time.Time
 	ready   chan struct{}
@@ -60,6 +61,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		log:     view.Log().With("group", cfg.Group),
 		topics:  map[string]*topic{},
 		bytes:   allowance{max: consumerBytes},
+		keep:    newKeeper(cfg.Offsets),
 		ready:   make(chan struct{}),
 		again:   make(chan struct{}, 1),
 		asking:  make(chan struct{}, 1),
@@ -132,6 +134,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		return stopped(ctx, err)
 	}
 	if err := e.checkFilters(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	if err := e.loadKept(ctx); err != nil {
 		return stopped(ctx, err)
 	}
 	stopWatching := e.view.Routes().Watch(e.routeChanged)

@@ -44,6 +44,7 @@ type queue struct {
 	maxOffset int64     // one past the newest, as of the last pull
 	node      int64     // which replica the broker suggested to pull from
 	committed int64     // last offset the broker took; -1 when unknown
+	kept      int64     // last offset Config.Offsets took, or gave; -1 when unknown
 	pulled    time.Time // when the last pull was answered
 	why       error     // what the last pull failed of
 	lockWait  string    // whom the queue's lock is waited for, by client id; empty when for nobody
@@ -63,6 +64,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 		committed: -1,
 		lock:      lock{begin: make(chan struct{})},
 		newest:    -1,
+		kept:      -1,
 	}
 	if t.keepsOrder() {
 		q.lanes = newLanes(t, q.lockValid)
@@ -142,6 +144,10 @@ func (q *queue) locate(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.window, q.position, q.committed = q.windowAt(offset), offset, offset
+	if q.kept = offset; q.engine.keep != nil {
+		q.committed = -1 // the broker is yet to be told
+		q.moved()
+	}
 	return nil
 }
 
@@ -184,7 +190,7 @@ func (q *queue) restart(position int64) {
 	if q.window != nil {
 		q.window.discard()
 	}
-	q.window, q.position, q.committed = q.windowAt(position), position, -1
+	q.window, q.position, q.committed, q.kept = q.windowAt(position), position, -1, -1
 	q.moved()
 	wake(q.room) // the loop may be parked for the old window
 }

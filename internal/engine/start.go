@@ -73,7 +73,7 @@ func (e *Engine) seedTopic(ctx context.Context, t *topic) error {
 	}
 	t.fresh = found == 0
 	for _, q := range missing {
-		offset, err := e.firstOffset(ctx, q, t.fresh)
+		offset, err := e.seedOffset(ctx, t, q)
 		if err != nil {
 			return err
 		}
@@ -121,6 +121,9 @@ func (e *Engine) unseeded(ctx context.Context, t *topic, queues []protocol.Queue
 // than the group, so that a topic or cluster that grows loses nothing. What it chooses it stores, or the next process
 // would choose anew.
 func (e *Engine) startOffset(ctx context.Context, q *queue) (int64, error) {
+	if e.keep != nil {
+		return e.keptOffset(ctx, q)
+	}
 	offset, found, err := e.storedOffset(ctx, q.id)
 	if err != nil || found {
 		return offset, err

@@ -14,6 +14,8 @@ type Snapshot struct {
 
 	Unsettled int // messages that failed and that the broker hasn't taken back yet
 	Differing []Difference
+
+	OffsetsError string // what the last call of Config.Offsets failed of; empty when it worked
 }
 
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
@@ -65,6 +67,7 @@ func (e *Engine) Snapshot() Snapshot {
 	}
 	e.mu.Unlock()
 	s.Differing = e.others.differing()
+	s.OffsetsError = e.keep.lastError()
 	queues := map[*topic][]QueueSnapshot{}
 	for _, q := range e.allQueues() {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())
@@ -113,6 +116,9 @@ func (q *queue) snapshot() QueueSnapshot {
 		if !q.pulled.IsZero() {
 			s.Lag = max(q.maxOffset-w.floor(), 0)
 		}
+	}
+	if q.engine.keep != nil {
+		s.Committed = q.kept
 	}
 	if q.why != nil {
 		s.LastError = q.why.Error()

@@ -26,6 +26,7 @@ type topic struct {
 
 	unasked map[protocol.Queue]bool // queues whose broker didn't answer when the group's start was set
 	fresh   bool                    // the group had no offsets of this topic when Run began
+	unkept  map[protocol.Queue]bool // its queues, when Config.Offsets had none of them when Run began
 
 	seats seats  // of running handlers
 	times *times // of handlers
