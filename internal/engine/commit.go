@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -71,8 +72,11 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last := q.window, q.committed
 	q.mu.Unlock()
-	if w == nil || q.released.Load() || !q.lockValid() { // in doubt another member may be far ahead; see assure
+	if w == nil || q.released.Load() || q.lock.lost.Load() {
 		return nil
+	}
+	if !q.lockValid() {
+		return errInDoubt // tried again as soon as the lock is confirmed; see assure
 	}
 	floor := w.floor()
 	if floor == last && !anyway {
@@ -94,6 +98,8 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	}
 	return nil
 }
+
+var errInDoubt = errors.New("the queue's lock hasn't been confirmed for too long: another member may be far ahead")
 
 // connected has everything committed anew that the broker at address had confirmed, and its locks confirmed: one that
 // crashed has lost what it had not yet written, and its groups would begin there again, or at the end; locks it keeps in
