@@ -35,7 +35,8 @@ type Config struct {
 	// setting.
 	Retries int
 
-	// Drain is how long running handlers may go on after the end of Run's context, before theirs ends too.
+	// Drain is how long running handlers may go on after the end of Run's context, before theirs ends too. For as long
+	// another member that gains a queue waits for those that run here; what takes longer is delivered to it again.
 	// 0 means 30 s; negative means not at all.
 	Drain time.Duration
 

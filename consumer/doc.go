@@ -24,6 +24,14 @@
 // A topic's [Order] keeps messages in order: [OrderKey] those of one key, [OrderQueue] those of one queue. A failing
 // message is then retried in its place.
 //
+// When members come or go, a queue changes hands under the broker's lock on it: who loses it finishes and commits what it
+// has begun, and who gains it waits for that. So scaling and rolling restarts repeat nothing among members that run
+// rocketkit. A member that was killed is not waited for. One that is frozen is, until its lock lapses after 60 s; when it
+// goes on, what it had received may be handled twice.
+//
 // Groups may mix with members that run Apache's Java client or rocketmq-client-go: queues are shared out by the same
-// rule (AllocateMessageQueueAveragely), and offsets, retries and dead letters are the same.
+// rule (AllocateMessageQueueAveragely), and offsets, retries and dead letters are the same. Those clients don't take the
+// lock, but for the Java client's orderly listeners: queues that they give up or get change hands as they always did, at
+// once and with some messages twice. While a group has a rocketkit member, a plain send to its retry topic, to which
+// those clients resort when sending back fails, is dead-lettered by brokers of 5.x.
 package consumer

@@ -83,6 +83,17 @@ func (c *Cluster) Away(broker string) bool {
 	return c.outages.open[broker] != nil
 }
 
+// AllAway lists the brokers of which Away is true.
+func (c *Cluster) AllAway() map[string]bool {
+	c.outages.mu.Lock()
+	defer c.outages.mu.Unlock()
+	all := make(map[string]bool, len(c.outages.open))
+	for broker := range c.outages.open {
+		all[broker] = true
+	}
+	return all
+}
+
 // disconnected runs after a connection broke or couldn't be made. When it was a broker's, the outage is followed until
 // its end: the routes' ordinary interval of 30 s is too long to find out that it is gone, or back.
 func (c *Cluster) disconnected(address string) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -77,8 +78,11 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last, kept := q.window, q.committed, q.kept
 	q.mu.Unlock()
-	if w == nil || !q.mayCommit() {
+	if w == nil || !q.ours() {
 		return nil
+	}
+	if !q.lockValid() {
+		return errInDoubt // tried again as soon as the lock is confirmed; see assure
 	}
 	floor := w.floor()
 	if q.engine.keep != nil {
@@ -108,11 +112,12 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	return nil
 }
 
-// mayCommit tells whether the queue's position is still ours to say. In doubt about its lock another member may be far
-// ahead; see assure.
-func (q *queue) mayCommit() bool {
-	return !q.released.Load() && !q.unsure.Load() && q.lockValid()
+// ours tells whether the queue's position is still ours to say.
+func (q *queue) ours() bool {
+	return !q.released.Load() && !q.unsure.Load() && !q.lock.lost.Load()
 }
+
+var errInDoubt = errors.New("the queue's lock hasn't been confirmed for too long: another member may be far ahead")
 
 // connected has everything committed anew that the broker at address had confirmed, and its locks confirmed: one that
 // crashed has lost what it had not yet written, and its groups would begin there again, or at the end; locks it keeps in

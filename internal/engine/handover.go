@@ -73,9 +73,10 @@ func (e *Engine) hasNewer(q *queue) bool {
 	return newest != nil && newest != q
 }
 
-// keeps tells whether a queue that the topic's route lacks is kept, because its broker is away. Callers hold e.mu.
-func (e *Engine) keeps(q *queue, r *route.Route) bool {
-	if r.Nodes(q.id.Broker) != nil || !e.view.Away(q.id.Broker) {
+// keeps tells whether a queue that the topic's route lacks is kept, because its broker is away, or was when the route was
+// read. Callers hold e.mu.
+func (e *Engine) keeps(q *queue, r *route.Route, away map[string]bool) bool {
+	if r.Nodes(q.id.Broker) != nil || !away[q.id.Broker] && !e.view.Away(q.id.Broker) {
 		q.away = time.Time{}
 		return false
 	}

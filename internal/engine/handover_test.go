@@ -796,9 +796,7 @@ func TestMessageStoredAnew(t *testing.T) {
 		if got := string(s.DeadLetters("g")[0].Body()); got != "m000000" {
 			t.Errorf("dead letter %q", got)
 		}
-		if s.logs.find("is kept as a dead letter") == "" {
-			t.Error("the log doesn't say so")
-		}
+		eventually(t, "that in the log", func() bool { return s.logs.find("is kept as a dead letter") != "" })
 		a.mustStop()
 		if got := s.offsets()[protocol.Queue{Topic: "t", Broker: "broker-a"}]; got != 2 {
 			t.Errorf("committed %d, want 2", got)

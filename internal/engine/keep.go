@@ -158,7 +158,7 @@ func (q *queue) unkeptFloor() (f floorOf, ok bool) {
 	q.mu.Lock()
 	w, kept := q.window, q.kept
 	q.mu.Unlock()
-	if w == nil || !q.mayCommit() {
+	if w == nil || !q.ours() || !q.lockValid() {
 		return floorOf{}, false
 	}
 	f = floorOf{q, w, w.floor()}

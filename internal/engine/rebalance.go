@@ -68,6 +68,7 @@ func (e *Engine) routeChanged(topic string) {
 // rebalance takes and gives up queues so that this member has its share of every topic.
 func (e *Engine) rebalance(ctx context.Context) error {
 	var failures []error
+	away := e.view.AllAway() // first: an outage ends when the routes name the broker again
 	routes := map[*topic]*route.Route{}
 	for _, t := range e.topics {
 		r, err := e.view.Routes().Get(ctx, t.physical)
@@ -84,7 +85,7 @@ func (e *Engine) rebalance(ctx context.Context) error {
 	}
 	e.saw(members)
 	for t, r := range routes {
-		e.own(ctx, t, r, assign(r.Read, members, e.view.ClientID()))
+		e.own(ctx, t, r, away, assign(r.Read, members, e.view.ClientID()))
 	}
 	return errors.Join(failures...)
 }
@@ -113,14 +114,14 @@ func (e *Engine) retryRouted(ctx context.Context) bool {
 
 // own makes the topic's queues exactly those wanted, but for those whose broker is away. A queue whose lock another member
 // has taken is let go, and begun anew when it is still wanted.
-func (e *Engine) own(ctx context.Context, t *topic, r *route.Route, wanted []protocol.Queue) {
+func (e *Engine) own(ctx context.Context, t *topic, r *route.Route, away map[string]bool, wanted []protocol.Queue) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, q := range e.queues {
 		if q.topic != t {
 			continue
 		}
-		if !q.lock.lost.Load() && (slices.Contains(wanted, id) || e.keeps(q, r)) {
+		if !q.lock.lost.Load() && (slices.Contains(wanted, id) || e.keeps(q, r, away)) {
 			continue
 		}
 		delete(e.queues, id)

@@ -2,8 +2,6 @@ package protocol
 
 import "github.com/rocketkit/rocketkit/internal/frame"
 
-// Queues are locked for consuming in order, which rocketkit's consumers don't do yet: mqtest and its tests need this file.
-
 // LockQueues is request 41 (LOCK_BATCH_MQ): a member takes queues for itself, or renews its hold. A lock lives 60 s and
 // keeps nobody from pulling; it only answers who may. Answered by [ParseLockQueues].
 type LockQueues struct {

@@ -21,8 +21,8 @@ const (
 )
 
 // GetRunningInfo is request 307 (GET_CONSUMER_RUNNING_INFO): a tool asks a broker, which asks the member.
-// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer]. It is sent by tools, and here by
-// tests.
+// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer]. It is sent by tools, and by a
+// member that waits for a queue's lock, which the broker that refuses it doesn't name the holder of.
 type GetRunningInfo struct {
 	Group    string
 	ClientID string
