@@ -48,7 +48,7 @@ func main() {
 	}
 }
 
-var errBroken = errors.New("rocketkit has broken a promise") //nolint:gochecknoglobals // a sentinel
+var errBroken = errors.New("rocketkit has broken a promise")
 
 // options are the flags.
 type options struct {
@@ -134,7 +134,7 @@ func drive(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o.report = func(text string) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(stderr, "%s %s\n", time.Now().Format(time.TimeOnly), text)
+		_, _ = fmt.Fprintf(stderr, "%s %s\n", time.Now().Format(time.TimeOnly), text)
 	}
 	o.cluster = func(ctx context.Context) (cluster, error) { return startRocketMQ(ctx, stderr) }
 	began := time.Now()

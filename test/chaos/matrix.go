@@ -25,7 +25,7 @@ type matrix struct {
 	report    func(text string)
 }
 
-var errNoRows = errors.New("nothing to run: -run and -lib leave no row") //nolint:gochecknoglobals // a sentinel
+var errNoRows = errors.New("nothing to run: -run and -lib leave no row")
 
 // run runs the rows that were chosen. Those that were finished are returned with an error, too.
 func (m *matrix) run(ctx context.Context) ([]row, error) {
@@ -98,7 +98,7 @@ func (m *matrix) row(ctx context.Context, c cluster, r *run) row {
 			failed.Error = err.Error()
 			return failed
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // a log
 		r.logs = file
 	}
 	done, err := r.do(ctx)

@@ -19,14 +19,9 @@ import (
 	"github.com/rocketkit/rocketkit/test/peer"
 )
 
-// These bound what is waited for; none is a promise.
-const (
-	sharePatience = time.Minute // until the members have shared out the queues
-
-	before = 3 * time.Second // traffic before the faults
-	after  = 3 * time.Second // and after them
-	quiet  = 2 * time.Second // for repetitions, once all was handled
-)
+// sharePatience bounds the wait until the members have shared out the queues. It is no promise: client-go never unlocks a
+// queue that it gives up, so that the next owner of an ordered one waits until the lock has run out.
+const sharePatience = 2 * time.Minute
 
 // run is a scenario with one library and one order, on a cluster.
 type run struct {
@@ -81,7 +76,7 @@ func (r *run) do(ctx context.Context) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	defer client.Close(context.Background())
+	defer func() { _ = client.Close(context.Background()) }() // its own errors are of no interest here
 	r.client, r.ledger = client, ledger.New(r.settings.Keys)
 	r.course.Order = r.order
 	name := strings.Join([]string{"chaos", r.scenario.name, r.library.name, string(r.order)}, "-")
@@ -124,14 +119,14 @@ func (r *run) underTraffic(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close(context.Background())
+	defer func() { _ = p.Close(context.Background()) }() // likewise
 	t := &traffic{producer: p, ledger: r.ledger, topic: r.topic, settings: r.settings, rate: r.settings.Rate}
 	if r.scenario.together {
 		t.rate /= 4
 	}
 	t.begin(ctx)
 	defer t.end()
-	if err := r.hold(ctx, before); err != nil {
+	if err := r.hold(ctx, r.settings.Around); err != nil {
 		return err
 	}
 	r.course.Over = time.Time{}
@@ -141,7 +136,7 @@ func (r *run) underTraffic(ctx context.Context) error {
 	if r.course.Over.IsZero() {
 		r.over()
 	}
-	if err := r.hold(ctx, after); err != nil {
+	if err := r.hold(ctx, r.settings.Around); err != nil {
 		return err
 	}
 	t.end()
@@ -183,7 +178,7 @@ func (r *run) awaitHandled(ctx context.Context) error {
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	return r.hold(ctx, quiet) // what is missing now is lost
+	return r.hold(ctx, r.settings.Quiet) // what is missing now is lost
 }
 
 func (r *run) poll(ctx context.Context, patience time.Duration, what string, done func() bool) error {

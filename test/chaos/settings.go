@@ -14,13 +14,15 @@ type settings struct {
 	Work     time.Duration `json:"work"`     // that a handler takes
 	Scale    float64       `json:"scale"`    // of how long and how often
 	Pause    time.Duration `json:"pause"`    // for which a process is stopped
+	Around   time.Duration `json:"around"`   // for which messages are sent before the first fault and after the last
 	Deadline time.Duration `json:"deadline"` // after the last send: what wasn't handled then is lost
+	Quiet    time.Duration `json:"quiet"`    // in which repetitions may come once all was handled
 }
 
 func defaults() settings {
 	return settings{
 		Rate: 2000, Size: 256, Keys: 64, Queues: 16, Workers: 20, Work: 2 * time.Millisecond,
-		Scale: 1, Pause: 3 * time.Minute, Deadline: 100 * time.Second,
+		Scale: 1, Pause: 3 * time.Minute, Around: 3 * time.Second, Deadline: 100 * time.Second, Quiet: 2 * time.Second,
 	}
 }
 
