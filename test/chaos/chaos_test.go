@@ -4,9 +4,8 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -16,8 +15,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/rocketkit/rocketkit"
-	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/test/chaos/ledger"
 	"github.com/rocketkit/rocketkit/test/peer"
@@ -64,7 +61,8 @@ func try(t *testing.T, s scenario, l library, order ledger.Order) row {
 	t.Helper()
 	m := matrix{settings: little(), report: func(text string) { t.Log(text) }}
 	r := &run{scenario: s, library: l, order: order, settings: m.settings, report: m.report}
-	done := m.row(t.Context(), fake(t), r)
+	r.cluster = fake(t)
+	done := m.told(r, r.do(t.Context()))
 	if done.Error != "" {
 		t.Fatal(done.Error)
 	}
@@ -95,162 +93,49 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// calm is a scenario in which nothing happens.
-func calm() scenario {
-	return scenario{name: "calm", members: 1, promise: promise{once: true, stall: time.Second}, faults: func(ctx context.Context, r *run) error {
-		return r.hold(ctx, time.Second)
-	}}
-}
-
-// inProcess is a consumer in the test's own process. tell says how often the driver is told of the i-th call.
-type inProcess struct {
-	*consumer.Consumer
-	topic string
-	stop  context.CancelFunc
-	ended chan error
-}
-
-func (c *inProcess) Queues(string) (owned []peer.Queue) {
-	for _, q := range c.Stats().Topics[c.topic].Queues {
-		owned = append(owned, peer.Queue{Topic: c.topic, Broker: q.Queue.Broker, ID: q.Queue.ID})
-	}
-	return owned
-}
-
-func (c *inProcess) Kill() { _ = c.Stop(context.Background()) }
-
-func (c *inProcess) Stop(context.Context) error {
-	c.stop()
-	return <-c.ended
-}
-
-func (c *inProcess) Signal(os.Signal) error { return nil }
-
-// broken is a library whose handlers do what handle says with the i-th call.
-func broken(handle func(i int, tell func())) library {
-	return library{name: rocketkitName, start: func(_ context.Context, cfg peer.ConsumerConfig, _ ledger.Order, _ io.Writer) (member, error) {
-		client, err := rocketkit.Open(rocketkit.Config{NameServers: cfg.NameServers, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			return nil, err
-		}
-		var calls atomic.Int64
-		var mu sync.Mutex
-		c, err := consumer.New(client, consumer.Config{Group: cfg.Group, Start: consumer.Earliest(), Topics: map[string]consumer.Topic{
-			cfg.Topic: {Workers: cfg.Workers, Handler: func(_ context.Context, m *rocketkit.Message) error {
-				began := time.Now()
-				handle(int(calls.Add(1)), func() {
-					mu.Lock()
-					defer mu.Unlock()
-					var body []byte
-					_, _ = fmt.Sscanf(string(m.Body()), "%s", &body) // what doesn't fit isn't a number either
-					cfg.On(peer.Received{
-						Message: peer.Message{Body: body}, Broker: m.Queue().Broker, Queue: m.Queue().ID, Offset: m.Offset(),
-						Attempt: m.Attempt(), Verdict: peer.OK, Began: began, Ended: time.Now(),
-					})
-				})
-				return nil
-			}},
-		}})
-		if err != nil {
-			return nil, err
-		}
-		ctx, stop := context.WithCancel(context.Background())
-		member := &inProcess{Consumer: c, topic: cfg.Topic, stop: stop, ended: make(chan error, 2)}
-		go func() {
-			err := rocketkit.Run(ctx, c)
-			_ = client.Close(context.Background())
-			member.ended <- err
-			close(member.ended)
-		}()
-		return member, nil
-	}}
-}
-
-// The driver catches consumers that are broken on purpose, and no others.
-func TestBrokenConsumersAreCaught(t *testing.T) {
+// Rows of a scenario take turns, while one that still waits for messages, or isn't prepared yet, holds up no other.
+func TestRowsTakeTurns(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name   string
-		order  ledger.Order
-		handle func(i int, tell func())
-		caught func(r row) bool
-		passes bool
-	}{
-		{
-			name: "sound", handle: func(_ int, tell func()) { tell() }, passes: true,
-			caught: func(r row) bool { return r.Figures.Lost+r.Figures.Duplicates+r.Figures.OutOfOrder == 0 },
-		},
-		{
-			name: "acknowledges without handling", handle: func(i int, tell func()) {
-				if i%50 != 0 {
-					tell()
-				}
-			},
-			caught: func(r row) bool { return r.Figures.Lost > 5 && r.Figures.Recovery == ledger.Never },
-		},
-		{
-			name: "handles twice", handle: func(i int, tell func()) {
-				if tell(); i%50 == 0 {
-					tell()
-				}
-			},
-			caught: func(r row) bool { return r.Figures.Duplicates > 5 && r.Figures.Lost == 0 },
-		},
-		{
-			name: "promises order by key and works on a queue in parallel", order: ledger.ByKey, handle: func(i int, tell func()) {
-				if i%10 == 0 {
-					time.Sleep(100 * time.Millisecond) // two messages of a key are 40 ms apart
-				}
-				tell()
-			},
-			caught: func(r row) bool { return r.Figures.OutOfOrder > 5 && r.Figures.Lost == 0 },
-		},
-		{
-			name: "promises order by queue and works on a queue in parallel", order: ledger.ByQueue, handle: func(i int, tell func()) {
-				if i%10 == 0 {
-					time.Sleep(100 * time.Millisecond)
-				}
-				tell()
-			},
-			caught: func(r row) bool { return r.Figures.OutOfOrder > 5 && r.Figures.Lost == 0 },
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			s := calm()
-			l := broken(test.handle)
-			m := matrix{settings: little(), report: func(text string) { t.Log(text) }}
-			m.settings.Deadline = 2 * time.Second // what is lost here never comes
-			r := m.row(t.Context(), fake(t), &run{scenario: s, library: l, order: test.order, settings: m.settings, report: m.report})
-			if r.Error != "" || !test.caught(r) {
-				t.Errorf("%s %+v", r.Error, r.Figures)
-			}
-			if err := verdict([]row{r}); (err == nil) != test.passes {
-				t.Errorf("the driver's verdict: %v", err)
-			}
-		})
-	}
-}
-
-// A consumer that rests shows, whether the whole group does or one queue alone.
-func TestRestIsCaught(t *testing.T) {
-	t.Parallel()
-	var rest sync.Once
-	var mu sync.RWMutex
-	r := try(t, calm(), broken(func(i int, tell func()) {
-		if i > 300 {
-			rest.Do(func() {
-				mu.Lock()
-				defer mu.Unlock()
-				time.Sleep(1200 * time.Millisecond)
-			})
+	var acting atomic.Int64
+	s := calm()
+	s.faults = func(ctx context.Context, r *run) error {
+		if n := acting.Add(1); n > 1 {
+			t.Errorf("%d rows at once", n)
 		}
-		mu.RLock()
-		defer mu.RUnlock()
-		tell()
-	}), ledger.Unordered)
-	if r.Figures.Stall < time.Second || r.Figures.QueueStall < time.Second || !r.Late {
-		t.Errorf("%+v, late %t", r.Figures, r.Late)
+		defer acting.Add(-1)
+		return r.hold(ctx, 200*time.Millisecond)
+	}
+	m := matrix{settings: little(), report: func(text string) { t.Log(text) }}
+	m.settings.Deadline = 8 * time.Second // longer than a turn
+	c := fake(t)
+	m.cluster = func(context.Context) (cluster, error) { return c, nil }
+	loses := broken(func(i int, tell func()) {
+		if i > 50 {
+			tell()
+		}
+	})
+	fails := library{start: func(context.Context, peer.ConsumerConfig, ledger.Order, io.Writer) (member, error) {
+		return nil, errors.New("it doesn't want to")
+	}}
+	sound := broken(func(_ int, tell func()) { tell() })
+	libraries := []library{loses, fails, sound}
+	var runs []*run
+	for i, name := range []string{"loses", "fails", "sound"} {
+		libraries[i].name = name // of its topic, too
+		runs = append(runs, &run{scenario: s, library: libraries[i], settings: m.settings, report: m.report})
+	}
+	rows, err := m.scenario(t.Context(), s, runs)
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if r := rows[0]; r.Library != "loses" || r.Error != "" || r.Figures.Lost == 0 {
+		t.Errorf("%+v", r)
+	}
+	if r := rows[1]; r.Library != "fails" || r.Error == "" {
+		t.Errorf("%+v", r)
+	}
+	if r := rows[2]; r.Library != "sound" || r.Error != "" || r.Figures.Lost != 0 || r.Figures.Acknowledged == 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

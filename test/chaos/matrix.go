@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // matrix is what to run, and how.
@@ -70,41 +68,83 @@ func (m *matrix) scenario(ctx context.Context, s scenario, runs []*run) (rows []
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 	rows = make([]row, len(runs))
-	if s.together {
+	for _, r := range runs {
+		r.cluster, r.logs = c, m.logs
+	}
+	switch {
+	case s.together:
 		var group sync.WaitGroup
 		for i, r := range runs {
-			group.Go(func() { rows[i] = m.row(ctx, c, r) })
+			group.Go(func() { rows[i] = m.told(r, r.do(ctx)) })
 		}
 		group.Wait()
-		return rows, ctx.Err()
-	}
-	for i, r := range runs {
-		rows[i] = m.row(ctx, c, r)
-		if ctx.Err() != nil {
-			return rows[:i], ctx.Err()
+	case s.servers:
+		for i, r := range runs {
+			rows[i] = m.told(r, r.do(ctx))
 		}
+	default:
+		m.staggered(ctx, runs, rows)
 	}
-	return rows, nil
+	if ctx.Err() != nil { // rows that it ended tell nothing
+		rows = slices.DeleteFunc(rows, func(r row) bool { return r.Error != "" })
+	}
+	return rows, context.Cause(ctx)
 }
 
-// row runs a row; that it couldn't is in it.
-func (m *matrix) row(ctx context.Context, c cluster, r *run) row {
-	failed := row{Scenario: r.scenario.name, Order: r.order, Library: r.library.name}
-	r.cluster, r.logs = c, io.Discard
-	if m.logs != "" {
-		name := strings.ReplaceAll(r.name(), "/", "-") + "-" + r.library.name + ".log"
-		file, err := os.Create(filepath.Join(m.logs, name))
-		if err != nil {
-			failed.Error = err.Error()
-			return failed
-		}
-		defer func() { _ = file.Close() }() // a log
-		r.logs = file
+// settling is how long the first row waits for the others' members to start: beside it, they would disturb it.
+const settling = 15 * time.Second
+
+// staggered runs rows one after the other, but has all prepared at first, and lets each come to its end beside the next:
+// both may take minutes of mere waiting, for locks to run out and for messages that never come.
+func (m *matrix) staggered(ctx context.Context, runs []*run, rows []row) {
+	ready, failures := make(chan int, len(runs)), make([]error, len(runs))
+	for i, r := range runs {
+		go func() {
+			failures[i] = r.prepare(ctx)
+			ready <- i
+		}()
 	}
-	done, err := r.do(ctx)
-	if err != nil {
-		failed.Error, failed.Notes = err.Error(), r.notes
-		done = failed
+	turns := early(ready, len(runs))
+	var tails sync.WaitGroup
+	for n := range runs {
+		if n >= len(turns) {
+			turns = append(turns, <-ready)
+		}
+		i := turns[n]
+		if failures[i] == nil {
+			failures[i] = runs[i].act(ctx)
+		}
+		tails.Go(func() {
+			if failures[i] == nil {
+				failures[i] = runs[i].finish(ctx)
+			}
+			runs[i].end()
+			rows[i] = m.told(runs[i], failures[i])
+		})
+	}
+	tails.Wait()
+}
+
+// early gives those of n that are ready soon, in their order.
+func early(ready <-chan int, n int) []int {
+	var some []int
+	for late := time.After(settling); len(some) < n; {
+		select {
+		case i := <-ready:
+			some = append(some, i)
+		case <-late:
+			n = 0
+		}
+	}
+	slices.Sort(some)
+	return some
+}
+
+// told makes the row of a run that is over, and reports it.
+func (m *matrix) told(r *run, failed error) row {
+	done := r.row()
+	if failed != nil {
+		done = row{Scenario: done.Scenario, Order: done.Order, Library: done.Library, Notes: done.Notes, Error: failed.Error()}
 	}
 	m.report(strings.Join(strings.Fields(strings.Join(done.cells(), " ")), " "))
 	return done

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,10 +34,14 @@ func (r *run) start(ctx context.Context, which ...int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
+	var log io.Writer = io.Discard
+	if r.log != nil {
+		log = r.log
+	}
 	var group errgroup.Group
 	for _, i := range which {
 		group.Go(func() (err error) {
-			r.members[i], err = r.library.start(ctx, cfg, r.order, r.logs)
+			r.members[i], err = r.library.start(ctx, cfg, r.order, log)
 			return err
 		})
 	}

@@ -5,8 +5,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,14 +31,16 @@ type run struct {
 	order    ledger.Order
 	settings settings
 	cluster  cluster
-	logs     io.Writer // of the members
+	logs     string // directory for what members log; "" drops it
 	report   func(text string)
 
 	client       *rocketkit.Client
 	ledger       *ledger.Ledger
 	topic, group string
+	log          *os.File
 	members      []member // nil: not running
 	course       ledger.Course
+	began        time.Time // when the first message was sent
 
 	mu    sync.Mutex
 	notes []string
@@ -70,39 +73,63 @@ func (r *run) hold(ctx context.Context, d time.Duration) error {
 }
 
 // do runs the scenario from its first to its last message. Whatever happens, no member runs when it returns.
-func (r *run) do(ctx context.Context) (row, error) {
-	began := time.Now()
-	client, err := rocketkit.Open(rocketkit.Config{NameServers: r.cluster.nameServers, Logger: slog.New(slog.DiscardHandler)})
+func (r *run) do(ctx context.Context) error {
+	defer r.end()
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if err := r.act(ctx); err != nil {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// prepare brings the scenario to where its first message can be sent.
+func (r *run) prepare(ctx context.Context) (err error) {
+	r.client, err = rocketkit.Open(rocketkit.Config{NameServers: r.cluster.nameServers, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return row{}, err
+		return err
 	}
-	defer func() { _ = client.Close(context.Background()) }() // its own errors are of no interest here
-	r.client, r.ledger = client, ledger.New(r.settings.Keys)
-	r.course.Order = r.order
-	name := strings.Join([]string{"chaos", r.scenario.name, r.library.name, string(r.order)}, "-")
-	r.topic, r.group = strings.TrimSuffix(name, "-"), strings.TrimSuffix(name, "-")+"-group"
+	if r.logs != "" {
+		name := strings.ReplaceAll(r.name(), "/", "-") + "-" + r.library.name + ".log"
+		if r.log, err = os.Create(filepath.Join(r.logs, name)); err != nil {
+			return err
+		}
+	}
+	r.ledger, r.course.Order = ledger.New(r.settings.Keys), r.order
+	r.topic = strings.TrimSuffix(strings.Join([]string{"chaos", r.scenario.name, r.library.name, string(r.order)}, "-"), "-")
+	r.group = r.topic + "-group"
 	topic := admin.TopicConfig{Name: r.topic, ReadQueues: r.settings.Queues, WriteQueues: r.settings.Queues}
-	if err := admin.New(client).CreateTopic(ctx, topic); err != nil {
-		return row{}, err
+	if err := admin.New(r.client).CreateTopic(ctx, topic); err != nil {
+		return err
 	}
-	defer r.killAll()
 	r.members = make([]member, r.scenario.members)
 	if err := r.start(ctx, indexes(r.members)...); err != nil {
-		return row{}, err
+		return err
 	}
-	if err := r.awaitShares(ctx); err != nil {
-		return row{}, err
+	return r.awaitShares(ctx)
+}
+
+// finish waits for the last of the messages.
+func (r *run) finish(ctx context.Context) error {
+	if err := r.awaitHandled(ctx, r.settings.Deadline); err != nil {
+		return err
 	}
-	if err := r.underTraffic(ctx); err != nil {
-		return row{}, err
+	if err := r.hold(ctx, r.settings.Quiet); err != nil {
+		return err
 	}
-	if err := r.awaitHandled(ctx); err != nil {
-		return row{}, err
+	return r.stop(ctx, indexes(r.members)...)
+}
+
+// end kills what is left.
+func (r *run) end() {
+	r.killAll()
+	if r.client != nil {
+		_ = r.client.Close(context.Background()) // its own errors are of no interest here
 	}
-	if err := r.stop(ctx, indexes(r.members)...); err != nil {
-		return row{}, err
+	if r.log != nil {
+		_ = r.log.Close() // likewise
 	}
-	return r.row(time.Since(began)), nil
 }
 
 func indexes(members []member) []int {
@@ -113,13 +140,23 @@ func indexes(members []member) []int {
 	return all
 }
 
-// underTraffic sends messages before, while and after the faults happen.
+// act sends messages before, while and after the faults happen, and waits for a while until all is handled: longer than
+// a sound library needs.
+func (r *run) act(ctx context.Context) error {
+	if err := r.underTraffic(ctx); err != nil {
+		return err
+	}
+	r.progress("waiting for the last of the messages")
+	return r.awaitHandled(ctx, min(r.settings.Deadline, 5*time.Second))
+}
+
 func (r *run) underTraffic(ctx context.Context) error {
+	r.began = time.Now()
 	p, err := producer.New(r.client, producer.Config{Group: "chaos-sender"})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = p.Close(context.Background()) }() // likewise
+	defer func() { _ = p.Close(context.Background()) }() // its sends have ended
 	t := &traffic{producer: p, ledger: r.ledger, topic: r.topic, settings: r.settings, rate: r.settings.Rate}
 	if r.scenario.together {
 		t.rate /= 4
@@ -171,14 +208,10 @@ func (r *run) awaitShares(ctx context.Context) error {
 	})
 }
 
-// awaitHandled waits until all was handled or the deadline, and then for repetitions.
-func (r *run) awaitHandled(ctx context.Context) error {
-	r.progress("waiting for the last of the messages")
-	err := r.poll(ctx, r.settings.Deadline, "", func() bool { return r.ledger.Missing() == 0 })
-	if err != nil && ctx.Err() != nil {
-		return err
-	}
-	return r.hold(ctx, r.settings.Quiet) // what is missing now is lost
+// awaitHandled waits until all was handled, but not longer than patience.
+func (r *run) awaitHandled(ctx context.Context, patience time.Duration) error {
+	_ = r.poll(ctx, patience, "", func() bool { return r.ledger.Missing() == 0 }) // what is missing in the end is lost
+	return context.Cause(ctx)
 }
 
 func (r *run) poll(ctx context.Context, patience time.Duration, what string, done func() bool) error {
@@ -193,10 +226,13 @@ func (r *run) poll(ctx context.Context, patience time.Duration, what string, don
 }
 
 // row works out the row of the table.
-func (r *run) row(took time.Duration) row {
-	figures := r.ledger.Figures(r.course)
+func (r *run) row() row {
+	var figures ledger.Figures
+	if r.ledger != nil {
+		figures = r.ledger.Figures(r.course)
+	}
 	result := row{
-		Scenario: r.scenario.name, Order: r.order, Library: r.library.name, Figures: figures, Took: took,
+		Scenario: r.scenario.name, Order: r.order, Library: r.library.name, Figures: figures, Took: time.Since(r.began),
 		Away: r.course.Away, Notes: slices.Clone(r.notes),
 	}
 	if r.library.name == rocketkitName {

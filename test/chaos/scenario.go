@@ -19,6 +19,7 @@ type scenario struct {
 	members  int            // at its beginning
 	failing  bool           // handlers fail and panic
 	together bool           // the libraries run side by side, at a quarter of the rate: it takes long
+	servers  bool           // it befalls a server, and so all groups at once
 	promise  promise
 	faults   func(ctx context.Context, r *run) error // while messages are sent
 }
@@ -42,15 +43,15 @@ func scenarios() []scenario {
 		},
 		{
 			name: "broker-restart", what: "2 members; the broker is stopped in order and started 3 s later",
-			orders: unordered, members: 2, promise: promise{stall: 3 * time.Second}, faults: brokerRestart,
+			orders: unordered, members: 2, promise: promise{stall: 3 * time.Second}, servers: true, faults: brokerRestart,
 		},
 		{
 			name: "broker-kill-9", what: "2 members; the broker is killed and started 3 s later",
-			orders: all, members: 2, promise: promise{stall: 3 * time.Second}, faults: brokerKill,
+			orders: all, members: 2, promise: promise{stall: 3 * time.Second}, servers: true, faults: brokerKill,
 		},
 		{
 			name: "name-server", what: "2 members; the only name server is away for 20 s",
-			orders: unordered, members: 2, promise: promise{once: true, stall: time.Second}, faults: nameServer,
+			orders: unordered, members: 2, promise: promise{once: true, stall: time.Second}, servers: true, faults: nameServer,
 		},
 		{
 			name: "offset-reset", what: "2 members; the live group is sent back by 8 s",
