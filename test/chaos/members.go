@@ -34,7 +34,7 @@ func (r *run) start(ctx context.Context, which ...int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	var log io.Writer = io.Discard
+	log := io.Writer(io.Discard)
 	if r.log != nil {
 		log = r.log
 	}
