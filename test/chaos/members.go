@@ -23,6 +23,9 @@ const (
 	stopPatience  = 40 * time.Second
 )
 
+// startAttempts is how often a member is started: on a busy machine Apache's clients end when a first request takes 3 s.
+const startAttempts = 3
+
 // start starts members, side by side.
 func (r *run) start(ctx context.Context, which ...int) error {
 	cfg := peer.ConsumerConfig{
@@ -41,7 +44,12 @@ func (r *run) start(ctx context.Context, which ...int) error {
 	var group errgroup.Group
 	for _, i := range which {
 		group.Go(func() (err error) {
-			r.members[i], err = r.library.start(ctx, cfg, r.order, log)
+			for range startAttempts {
+				if r.members[i], err = r.library.start(ctx, cfg, r.order, log); err == nil || ctx.Err() != nil {
+					break
+				}
+				r.note("a member didn't start, so another was: %v", err)
+			}
 			return err
 		})
 	}
