@@ -22,7 +22,7 @@ import (
 // calm is a scenario in which nothing happens.
 func calm() scenario {
 	return scenario{name: "calm", members: 1, promise: promise{once: true, stall: time.Second}, faults: func(ctx context.Context, r *run) error {
-		return r.hold(ctx, time.Second)
+		return r.hold(ctx, 100*time.Millisecond)
 	}}
 }
 

@@ -37,7 +37,7 @@ func (r *run) start(ctx context.Context, which ...int) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	log := io.Writer(io.Discard)
+	var log io.Writer // nil drops it
 	if r.log != nil {
 		log = r.log
 	}

@@ -176,12 +176,15 @@ func (r *run) underTraffic(ctx context.Context) error {
 	if err := r.hold(ctx, r.settings.Around); err != nil {
 		return err
 	}
+	if err := r.poll(ctx, time.Minute, "send enough", func() bool { return r.ledger.Acknowledged() >= r.settings.Least }); err != nil {
+		return err
+	}
 	t.end()
 	if r.scenario.failing {
 		r.over() // handlers failed until now
 	}
-	if n := t.failed.Load(); n > 0 {
-		r.note("%d sends failed and were tried again by the driver", n)
+	if n, first := t.failures(); n > 0 {
+		r.note("%d sends failed and were tried again by the driver, the first with: %v", n, first)
 	}
 	return nil
 }
@@ -225,12 +228,28 @@ func (r *run) poll(ctx context.Context, patience time.Duration, what string, don
 	return nil
 }
 
+// noteLost names some of the messages that are lost, and what a reset has skipped.
+func (r *run) noteLost() {
+	if r.ledger == nil {
+		return
+	}
+	if n := r.ledger.Figures(r.course).Skipped; n > 0 {
+		r.note("%d messages still waited when the reset went past them", n)
+	}
+	lost, successes := r.ledger.Lost(3)
+	for i, s := range lost {
+		r.note("lost, for one: message %d, at offset %d of queue %d, acknowledged at %s and handled %d times",
+			s.Number, s.Place.Offset, s.Place.Queue, s.At.Format("15:04:05.000"), successes[i])
+	}
+}
+
 // row works out the row of the table.
 func (r *run) row() row {
 	var figures ledger.Figures
 	if r.ledger != nil {
 		figures = r.ledger.Figures(r.course)
 	}
+	r.noteLost()
 	result := row{
 		Scenario: r.scenario.name, Order: r.order, Library: r.library.name, Figures: figures, Took: time.Since(r.began),
 		Away: r.course.Away, Notes: slices.Clone(r.notes),

@@ -15,6 +15,7 @@ type settings struct {
 	Scale    float64       `json:"scale"`    // of how long and how often
 	Pause    time.Duration `json:"pause"`    // for which a process is stopped
 	Around   time.Duration `json:"around"`   // for which messages are sent before the first fault and after the last
+	Least    int           `json:"least"`    // messages are sent at least
 	Deadline time.Duration `json:"deadline"` // after the last send: what wasn't handled then is lost
 	Quiet    time.Duration `json:"quiet"`    // in which repetitions may come once all was handled
 }

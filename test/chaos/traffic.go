@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rocketkit/rocketkit/producer"
@@ -31,7 +30,17 @@ type traffic struct {
 	stop    chan struct{}
 	cancel  context.CancelFunc
 	senders sync.WaitGroup
-	failed  atomic.Int64 // sends that have failed, and were tried again
+
+	mu     sync.Mutex
+	failed int // sends that have failed, and were tried again
+	first  error
+}
+
+// failures returns how many sends have failed, and why the first did.
+func (t *traffic) failures() (n int, first error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed, t.first
 }
 
 // begin starts the stream.
@@ -90,7 +99,11 @@ func (t *traffic) send(ctx context.Context, number int) bool {
 			t.ledger.Sent(ledger.Sent{Number: number, Place: place, At: time.Now()})
 			return true
 		}
-		t.failed.Add(1)
+		t.mu.Lock()
+		if t.failed++; t.first == nil {
+			t.first = err
+		}
+		t.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return false

@@ -40,6 +40,7 @@ type Figures struct {
 	// success, 0 when all were before, Never when some are lost.
 	Recovery time.Duration
 
+	Skipped     int // acknowledged messages that waited when a reset went past them: not lost, as that is what resets do
 	Failed      int // calls that ended with a failure or a panic
 	StoredTwice int // copies beyond the first that the broker holds of messages, as far as they were delivered
 	Unanswered  int // messages that were handled, though their send was never answered well
@@ -72,6 +73,9 @@ func (l *Ledger) count(f *Figures, m *message, over time.Time, rewound map[queue
 	done, ok := m.done(l.asked)
 	switch {
 	case !m.acknowledged:
+	case !ok && m.skipped(l.asked):
+		f.Acknowledged++
+		f.Skipped++
 	case !ok:
 		f.Acknowledged++
 		f.Lost++

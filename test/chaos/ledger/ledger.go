@@ -124,20 +124,55 @@ func (l *Ledger) Reset(r Reset) {
 }
 
 // Missing returns how many acknowledged messages weren't handled with success yet, those included that were, but not
-// again after a reset that wants them again.
+// again after a reset that wants them again, and without those that a reset has skipped.
 func (l *Ledger) Missing() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := l.missing
-	if l.asked != nil {
-		for i := range l.messages {
-			m := &l.messages[i]
-			if _, again := m.done(l.asked); m.ok && m.acknowledged && !again {
-				n++
-			}
+	if l.asked == nil {
+		return l.missing
+	}
+	n := 0
+	for i := range l.messages {
+		m := &l.messages[i]
+		if _, done := m.done(l.asked); m.acknowledged && !done && !m.skipped(l.asked) {
+			n++
 		}
 	}
 	return n
+}
+
+// Acknowledged returns how many messages were.
+func (l *Ledger) Acknowledged() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for i := range l.messages {
+		if l.messages[i].acknowledged {
+			n++
+		}
+	}
+	return n
+}
+
+// Lost returns messages that were acknowledged and not handled as they should be, at most so many, and how often each was
+// handled with success.
+func (l *Ledger) Lost(most int) (lost []Sent, successes []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.messages {
+		m := &l.messages[i]
+		if _, done := m.done(l.asked); done || !m.acknowledged || m.skipped(l.asked) || len(lost) == most {
+			continue
+		}
+		n := 0
+		for _, h := range m.calls {
+			if h.OK {
+				n++
+			}
+		}
+		lost, successes = append(lost, m.sent), append(successes, n)
+	}
+	return lost, successes
 }
 
 // done returns when the message was handled as it should be: with success, and once more when a reset wants that.
@@ -147,6 +182,17 @@ func (m *message) done(reset *Reset) (time.Time, bool) {
 		first, ok = m.firstOK(reset.Asked)
 	}
 	return first.Ended, ok
+}
+
+// skipped tells whether a reset has left the message out: it waited still, below where the reset went.
+func (m *message) skipped(reset *Reset) bool {
+	if reset == nil || m.ok || m.sent.At.After(reset.Asked) {
+		return false
+	}
+	p := m.sent.Place
+	p.Offset = 0
+	from, known := reset.From[p]
+	return known && m.sent.Place.Offset < from
 }
 
 // firstOK returns the success that came first of those that began at since or later.

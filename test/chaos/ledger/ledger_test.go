@@ -282,6 +282,28 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// A reset that goes back less than the group lags goes forward for what waits: that is skipped, not lost.
+func TestResetSkips(t *testing.T) {
+	t.Parallel()
+	b := newBook()
+	b.steady(100, 38, 60, 99)
+	b.Reset(Reset{Asked: at(1050), From: map[Place]int64{{"b", 0, 0}: 20, {"b", 1, 0}: 60}})
+	for n := 40; n < 100; n += 2 {
+		if n != 60 {
+			b.ok(n, 1100+n)
+		}
+	}
+	if n := b.Missing(); n != 1 {
+		t.Errorf("%d are missing, want 60 alone", n)
+	}
+	if f := b.Figures(Course{}); f.Lost != 1 || f.Skipped != 2 || f.Acknowledged != 100 || f.Consumed != 97 {
+		t.Errorf("%+v", f)
+	}
+	if lost, n := b.Lost(5); len(lost) != 1 || lost[0].Number != 60 || n[0] != 0 {
+		t.Errorf("lost %v", lost)
+	}
+}
+
 // Whatever was handled how often, in whatever order records come: the figures don't depend on the latter.
 func TestFiguresDependOnNoOrderOfRecords(t *testing.T) {
 	t.Parallel()
