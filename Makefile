@@ -53,6 +53,11 @@ fuzz: ## every fuzzer for FUZZTIME (20s)
 		go test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) "$$package"; \
 	done
 
+.PHONY: chaos
+chaos: need-java ## restarts, kills and failures: what is lost, repeated and late, beside client-go and Java (half an hour; CHAOS=-short)
+	go build -o bin/chaos ./test/chaos
+	bin/chaos $(CHAOS)
+
 .PHONY: cover
 cover: ## what the tests of test-short cover, package by package
 	go test -coverprofile=cover.out -coverpkg=./... ./... >/dev/null

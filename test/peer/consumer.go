@@ -24,9 +24,10 @@ type ConsumerConfig struct {
 	Workers  int           // 0 means 20
 	Work     time.Duration // how long a message takes, in whole milliseconds
 
-	// FailEvery has the first attempt of every k-th message fail, DeadEvery every k-th message become a dead letter at
-	// once (not when Orderly). They count the messages that this process gets for the first time. 0 means none.
-	FailEvery, DeadEvery int
+	// FailEvery has the first attempt of every k-th message fail, PanicEvery panic (in Java: throw), DeadEvery every k-th
+	// message become a dead letter at once (not when Orderly). They count the messages that this process gets for the first
+	// time. 0 means none.
+	FailEvery, PanicEvery, DeadEvery int
 
 	// Timeout is how long requests may take, as far as the library can be told: client-go only of sends. 0 means the
 	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
@@ -38,6 +39,10 @@ type ConsumerConfig struct {
 	// On is called with each message, one after the other; not when Quiet. It mustn't call the Consumer. May be nil.
 	On func(Received)
 
+	// Brief has the peer tell no properties and of a body only what stands before its first space, and no Received kept
+	// but handed to On alone: for many messages.
+	Brief bool
+
 	Quiet bool     // has the peer count messages rather than tell of each, for benchmarks
 	JVM   []string // flags; nil means a small heap and a quick start
 }
@@ -45,6 +50,7 @@ type ConsumerConfig struct {
 // Consumer is a push consumer in another process. Its methods are safe for concurrent use.
 type Consumer struct {
 	process
+	brief    bool
 	received []Received
 	queues   []Queue
 	count    int64
@@ -58,8 +64,15 @@ func (l Library) StartConsumer(ctx context.Context, cfg ConsumerConfig, log io.W
 	if err != nil {
 		return nil, err
 	}
-	c := &Consumer{process: process{name: l.String() + " consumer of " + cfg.Topic}}
-	if err := c.start(ctx, append(command, cfg.flags()...), log, func(e line.Line) { c.on(e, cfg.On) }); err != nil {
+	return StartConsumer(ctx, l.String(), command, cfg, log)
+}
+
+// StartConsumer starts another program that consumes and speaks as Apache's do; it gets the same arguments, behind those
+// of command. Name is the program's in errors.
+func StartConsumer(ctx context.Context, name string, command []string, cfg ConsumerConfig, log io.Writer) (*Consumer, error) {
+	c := &Consumer{process: process{name: name + " consumer of " + cfg.Topic}, brief: cfg.Brief}
+	command = append(slices.Clone(command), cfg.flags()...)
+	if err := c.start(ctx, command, log, func(e line.Line) { c.on(e, cfg.On) }); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -83,8 +96,8 @@ func (cfg ConsumerConfig) flags() []string {
 		"consume", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace), flag("group", cfg.Group),
 		flag("topic", cfg.Topic), flag("tags", tags), flag("earliest", cfg.Earliest), flag("orderly", cfg.Orderly),
 		flag("workers", workers), flag("work", fmt.Sprintf("%dms", cfg.Work.Milliseconds())), flag("fail-every", cfg.FailEvery),
-		flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
-		flag("timeout-ms", cfg.Timeout.Milliseconds()),
+		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
+		flag("brief", cfg.Brief), flag("timeout-ms", cfg.Timeout.Milliseconds()),
 	}
 }
 
@@ -95,7 +108,9 @@ func (c *Consumer) on(e line.Line, got func(Received)) {
 	switch e.Verb {
 	case line.Got:
 		r := receivedOf(e)
-		c.received = append(c.received, r)
+		if !c.brief {
+			c.received = append(c.received, r)
+		}
 		c.count++
 		if got != nil {
 			got(r)

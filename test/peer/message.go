@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit/test/peer/line"
 )
@@ -56,6 +57,10 @@ type Received struct {
 	Offset   int64
 	Attempt  int     // 1 at first
 	Verdict  Verdict // what the listener returned
+
+	// Began and Ended are when the listener was called and when it had done its work, right before it returned, to the
+	// microsecond on the machine's clock.
+	Began, Ended time.Time
 }
 
 // Verdict is what a listener returns.
@@ -65,7 +70,8 @@ type Verdict string
 const (
 	OK    Verdict = "ok"
 	Retry Verdict = "retry"
-	Dead  Verdict = "dead" // straight to the dead letters
+	Panic Verdict = "panic" // it panicked or threw
+	Dead  Verdict = "dead"  // straight to the dead letters
 )
 
 func receivedOf(l line.Line) Received {
@@ -76,6 +82,7 @@ func receivedOf(l line.Line) Received {
 		},
 		ID: l.Get("id"), OffsetID: l.Get("offsetid"), Broker: l.Get("broker"), Queue: int(l.Int("queue")), Offset: l.Int("offset"),
 		Attempt: int(l.Int("attempt")), Verdict: Verdict(l.Get("verdict")),
+		Began: time.UnixMicro(l.Int("began")), Ended: time.UnixMicro(l.Int("ended")),
 	}
 	for name := range l.Values {
 		if property, ok := strings.CutPrefix(name, "p."); ok {

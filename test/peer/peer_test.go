@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -134,6 +135,53 @@ func TestFlood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A brief peer tells no more of a message than what a fault run needs, but when its handler was called, and that it
+// panicked.
+func TestBriefAndPanicking(t *testing.T) {
+	onEach(t, func(t *testing.T, l peer.Library, nameServers []string) {
+		const n = 12
+		var mu sync.Mutex
+		var got []peer.Received
+		c := l.Consume(t, peer.ConsumerConfig{
+			NameServers: nameServers, Group: "g", Topic: "orders", Earliest: true, Brief: true, PanicEvery: 5, Work: 2 * time.Millisecond,
+			On: func(r peer.Received) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, r)
+			},
+		})
+		began := time.Now()
+		p := l.Produce(t, peer.ProducerConfig{NameServers: nameServers, Group: "p"})
+		for i := range n {
+			if _, err := p.Send(t.Context(), peer.Message{Topic: "orders", Body: fmt.Appendf(nil, "%d and more", i), Tag: "x"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := awaitCount(ctx, c.Count, n); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		panicked := 0
+		for _, r := range got {
+			if _, err := strconv.Atoi(string(r.Body)); err != nil || r.Tag != "" || len(r.Properties) > 0 {
+				t.Errorf("told %q, tag %q, properties %v", r.Body, r.Tag, r.Properties)
+			}
+			if r.Began.Before(began) || r.Ended.Sub(r.Began) < 2*time.Millisecond || r.Ended.After(time.Now()) || r.Broker == "" {
+				t.Errorf("began %v, ended %v on %q", r.Began, r.Ended, r.Broker)
+			}
+			if r.Verdict == peer.Panic {
+				panicked++
+			}
+		}
+		if panicked < 2 || len(c.Received()) > 0 {
+			t.Errorf("%d panicked, %d were kept", panicked, len(c.Received()))
+		}
+	})
 }
 
 func awaitCount(ctx context.Context, count func() int64, n int64) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -91,6 +92,7 @@ type listener struct {
 }
 
 func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+	began := time.Now()
 	time.Sleep(l.work)
 	verdict := "ok"
 	for _, m := range msgs { // one, as the batch size is the default
@@ -99,10 +101,13 @@ func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (c
 			verdict = l.verdict(l.first.Add(1))
 		}
 		if !l.quiet {
-			say(received(m, verdict))
+			say(l.received(m, verdict, began))
 		}
 	}
-	if verdict == "ok" {
+	switch verdict {
+	case "panic":
+		panic("on purpose")
+	case "ok":
 		return consumer.ConsumeSuccess, nil
 	}
 	if ordered, ok := primitive.GetOrderlyCtx(ctx); ok {
@@ -120,6 +125,8 @@ func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (c
 
 func (l *listener) verdict(n int64) string {
 	switch {
+	case l.panicEvery > 0 && n%l.panicEvery == 0:
+		return "panic"
 	case l.deadEvery > 0 && n%l.deadEvery == 0:
 		return "dead"
 	case l.failEvery > 0 && n%l.failEvery == 0:
@@ -128,12 +135,23 @@ func (l *listener) verdict(n int64) string {
 	return "ok"
 }
 
-func received(m *primitive.MessageExt, verdict string) line.Line {
-	l := line.New(line.Got, "topic", m.Topic, "body", string(m.Body), "tag", m.GetTags(), "keys", m.GetKeys(), "sharding", m.GetShardingKey(),
-		"id", m.MsgId, "offsetid", m.OffsetMsgId, "broker", m.Queue.BrokerName, "queue", strconv.Itoa(m.Queue.QueueId),
-		"offset", strconv.FormatInt(m.QueueOffset, 10), "attempt", strconv.Itoa(int(m.ReconsumeTimes)+1), "verdict", verdict)
-	for name, value := range m.GetProperties() {
-		l.Values.Set("p."+name, value)
+func (l *listener) received(m *primitive.MessageExt, verdict string, began time.Time) line.Line {
+	body := string(m.Body)
+	if l.brief {
+		body, _, _ = strings.Cut(body, " ")
 	}
-	return l
+	values := []string{
+		"topic", m.Topic, "body", body, "broker", m.Queue.BrokerName, "queue", strconv.Itoa(m.Queue.QueueId),
+		"offset", strconv.FormatInt(m.QueueOffset, 10), "attempt", strconv.Itoa(int(m.ReconsumeTimes) + 1), "verdict", verdict,
+		"began", strconv.FormatInt(began.UnixMicro(), 10), "ended", strconv.FormatInt(time.Now().UnixMicro(), 10),
+	}
+	if l.brief {
+		return line.New(line.Got, values...)
+	}
+	told := line.New(line.Got, append(values, "tag", m.GetTags(), "keys", m.GetKeys(), "sharding", m.GetShardingKey(),
+		"id", m.MsgId, "offsetid", m.OffsetMsgId)...)
+	for name, value := range m.GetProperties() {
+		told.Values.Set("p."+name, value)
+	}
+	return told
 }

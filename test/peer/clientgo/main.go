@@ -31,7 +31,9 @@ type options struct {
 	orderly     bool
 	workers     int
 	work        time.Duration
+	brief       bool
 	failEvery   int64
+	panicEvery  int64
 	deadEvery   int64
 	retryLevel  int
 	maxAttempts int
@@ -51,6 +53,8 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 20, "consume: messages at once; produce: goroutines of a flood")
 	flag.DurationVar(&o.work, "work", 0, "consume: how long a message takes")
 	flag.Int64Var(&o.failEvery, "fail-every", 0, "consume: fail the first attempt of every k-th message")
+	flag.Int64Var(&o.panicEvery, "panic-every", 0, "consume: panic at the first attempt of every k-th message")
+	flag.BoolVar(&o.brief, "brief", false, "consume: tell no properties, and bodies up to their first space")
 	flag.Int64Var(&o.deadEvery, "dead-every", 0, "consume: dead-letter every k-th message")
 	flag.IntVar(&o.retryLevel, "retry-level", 1, "consume: delay level of failed messages; 0: the broker's")
 	flag.IntVar(&o.maxAttempts, "max-attempts", 0, "consume: attempts before a message is dead; 0: the library's")

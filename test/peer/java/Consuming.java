@@ -1,3 +1,5 @@
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -22,8 +24,10 @@ final class Consuming {
     private final AtomicLong all = new AtomicLong();
     private final int work;
     private final int failEvery;
+    private final int panicEvery;
     private final int deadEvery;
     private final int retryLevel;
+    private final boolean brief;
     private final boolean quiet;
 
     Consuming(Peer peer) {
@@ -31,8 +35,10 @@ final class Consuming {
         consumer = new DefaultMQPushConsumer(peer.text("group", ""));
         work = millis(peer.text("work", "0s"));
         failEvery = peer.number("fail-every", 0);
+        panicEvery = peer.number("panic-every", 0);
         deadEvery = peer.number("dead-every", 0);
         retryLevel = peer.number("retry-level", 1);
+        brief = peer.has("brief");
         quiet = peer.has("quiet");
     }
 
@@ -91,6 +97,7 @@ final class Consuming {
     }
 
     private String handle(List<MessageExt> messages) {
+        long began = micros();
         if (work > 0) {
             try {
                 Thread.sleep(work);
@@ -105,24 +112,39 @@ final class Consuming {
                 verdict = verdict(first.incrementAndGet());
             }
             if (!quiet) {
-                Peer.say(received(m, verdict));
+                Peer.say(received(m, verdict, began));
             }
+        }
+        if (verdict.equals("panic")) {
+            throw new IllegalStateException("on purpose");
         }
         return verdict;
     }
 
+    private static long micros() {
+        Instant now = Instant.now();
+        return now.getEpochSecond() * 1_000_000 + now.getNano() / 1000;
+    }
+
     private String verdict(long n) {
+        if (panicEvery > 0 && n % panicEvery == 0) {
+            return "panic";
+        }
         if (deadEvery > 0 && n % deadEvery == 0) {
             return "dead";
         }
         return failEvery > 0 && n % failEvery == 0 ? "retry" : "ok";
     }
 
-    private static Line received(MessageExt m, String verdict) {
-        Line line = new Line("got").with("topic", m.getTopic()).with("body", m.getBody()).with("tag", m.getTags()).with("keys", m.getKeys())
-            .with("sharding", m.getProperty(MessageConst.PROPERTY_SHARDING_KEY)).with("id", m.getMsgId())
-            .with("broker", m.getBrokerName()).with("queue", m.getQueueId()).with("offset", m.getQueueOffset())
-            .with("attempt", m.getReconsumeTimes() + 1).with("verdict", verdict);
+    private Line received(MessageExt m, String verdict, long began) {
+        Line line = new Line("got").with("topic", m.getTopic()).with("broker", m.getBrokerName()).with("queue", m.getQueueId())
+            .with("offset", m.getQueueOffset()).with("attempt", m.getReconsumeTimes() + 1).with("verdict", verdict)
+            .with("began", began).with("ended", micros());
+        if (brief) {
+            return line.with("body", new String(m.getBody(), StandardCharsets.ISO_8859_1).split(" ", 2)[0]);
+        }
+        line.with("body", m.getBody()).with("tag", m.getTags()).with("keys", m.getKeys())
+            .with("sharding", m.getProperty(MessageConst.PROPERTY_SHARDING_KEY)).with("id", m.getMsgId());
         if (m instanceof MessageClientExt) {
             line.with("offsetid", ((MessageClientExt) m).getOffsetMsgId());
         }

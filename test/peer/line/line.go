@@ -24,7 +24,7 @@ const (
 	Sent    = "sent"    // seq, id, offsetid, broker, queue and offset; body when it was flooded
 	Failed  = "failed"  // seq and error
 	Flooded = "flooded" // all of a flood was answered
-	Got     = "got"     // a message, and the verdict on it: ok, retry or dead
+	Got     = "got"     // a message, and the verdict on it: ok, retry, panic or dead
 	Queues  = "queues"  // client, and a q for each queue that it owns now: topic, broker and id, divided by slashes
 	Count   = "count"   // n messages were received or sent until now: instead of Got and Sent when the peer is quiet
 	Stopped = "stopped" // shut down; nothing follows
