@@ -12,17 +12,12 @@ import (
 	"github.com/rocketkit/rocketkit/producer"
 )
 
-// topic is what consumers read; each turn reads the same messages as a group of its own.
-const topic = "bench-consume"
-
 const batch = 64
 
-// fill stores the messages that are to be consumed, once, the same number in each queue as far as it goes.
-func (r *rig) fill(ctx context.Context) error {
-	if r.filled {
-		return nil
-	}
-	r.say("storing %s messages of %d bytes in %d queues", grouped(int64(r.options.messages)), bodySize, queues)
+// fill makes a topic and stores the messages in it that are to be consumed, about the same number in each queue. Each turn reads
+// all of them, as a group of its own.
+func (r *rig) fill(ctx context.Context, topic string, all int) error {
+	r.say("storing %s messages of %d bytes in %d queues of %s", grouped(int64(all)), bodySize, queues, topic)
 	if err := r.create(ctx, topic, queues); err != nil {
 		return err
 	}
@@ -39,7 +34,7 @@ func (r *rig) fill(ctx context.Context) error {
 			messages := make([]producer.Message, 0, batch)
 			for {
 				end := next.Add(batch)
-				n := min(batch, int64(r.options.messages)-(end-batch))
+				n := min(batch, int64(all)-(end-batch))
 				if n <= 0 {
 					return nil
 				}
@@ -53,7 +48,6 @@ func (r *rig) fill(ctx context.Context) error {
 			}
 		})
 	}
-	r.filled = true
 	return senders.Wait()
 }
 

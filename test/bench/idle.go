@@ -53,7 +53,7 @@ func idle(ctx context.Context, r *rig) ([]table, error) {
 	}, "idle", "group", "bench-idle", "prefix", idleTopics, "topics", strconv.Itoa(topics), "queues", strconv.Itoa(idleQueues),
 		"n", strconv.Itoa(messages), "warm", strconv.Itoa(int(stretch/4)), "stretch", strconv.Itoa(int(stretch)))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, r.logs[rocketkitName])
 	}
 	if err := <-sent; err != nil {
 		return nil, err

@@ -34,13 +34,13 @@ type rig struct {
 	client   *rocketkit.Client
 	admin    *admin.Admin
 	running  map[string]*peer.Bench // by name
-	filled   bool
+	logs     map[string]*tail
 }
 
 // newRig starts a broker. Its files are as large as RocketMQ's own, not a test's, and its queue of sends doesn't refuse
 // what waits for 200 ms, which on a busy machine would end a benchmark.
 func newRig(ctx context.Context, o options, progress io.Writer) (r *rig, err error) {
-	r = &rig{options: o, progress: progress, running: map[string]*peer.Bench{}}
+	r = &rig{options: o, progress: progress, running: map[string]*peer.Bench{}, logs: map[string]*tail{}}
 	r.say("starting RocketMQ")
 	r.cluster, err = testcluster.Start(ctx, testcluster.Config{
 		Log: progress,
@@ -98,7 +98,7 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 		return b, nil
 	}
 	r.say("starting %s", name)
-	log := os.Stderr
+	log := &tail{}
 	switch name {
 	case clientGoName:
 		b, err = peer.ClientGo.StartBench(ctx, r.cluster.NameServers(), nil, log)
@@ -116,8 +116,8 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 		b, err = peer.StartBench(ctx, name, append([]string{self, childArgument}, o.Args()...), log)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, log)
 	}
-	r.running[name] = b
+	r.running[name], r.logs[name] = b, log
 	return b, nil
 }

@@ -38,17 +38,18 @@ func chosen(o options) (some []section) {
 
 // span are the values that say what is measured of so many messages: not the first tenth, in which members find their
 // queues, and not the last, in which some queues have run dry.
-func span(messages int) []string {
+func span(topic string, messages int) []string {
 	return []string{"topic", topic, "queues", strconv.Itoa(queues), "all", strconv.Itoa(messages),
 		"from", strconv.Itoa(messages / 10), "to", strconv.Itoa(messages - messages/10)}
 }
 
 // consume reads as fast as it goes: the handlers do nothing.
 func consume(ctx context.Context, r *rig) ([]table, error) {
-	if err := r.fill(ctx); err != nil {
+	const topic = "bench-consume"
+	if err := r.fill(ctx, topic, r.options.messages); err != nil {
 		return nil, err
 	}
-	values := span(r.options.messages)
+	values := span(topic, r.options.messages)
 	found, err := r.turns(ctx, "consume", []arm{
 		{rocketkitName, "its default settings: 16 workers", "consume", values},
 		{clientGoName, "its default settings: 20 goroutines, batches of 1", "consume", values},
@@ -74,12 +75,12 @@ func consume(ctx context.Context, r *rig) ([]table, error) {
 
 // work reads with handlers that take a millisecond.
 func work(ctx context.Context, r *rig) ([]table, error) {
-	if err := r.fill(ctx); err != nil {
+	const topic, workers = "bench-work", 200
+	messages := r.options.messages / 2 // all that there are: clients that stop while messages come in take their time
+	if err := r.fill(ctx, topic, messages); err != nil {
 		return nil, err
 	}
-	const workers = 200
-	messages := r.options.messages / 2
-	values := append(span(messages), "workers", strconv.Itoa(workers), "work", strconv.Itoa(int(time.Millisecond)))
+	values := append(span(topic, messages), "workers", strconv.Itoa(workers), "work", strconv.Itoa(int(time.Millisecond)))
 	found, err := r.turns(ctx, "work", []arm{
 		{rocketkitName, "200 workers", "consume", values},
 		{clientGoName, "200 goroutines", "consume", values},

@@ -62,7 +62,7 @@ func (r *rig) turn(ctx context.Context, section string, a arm, round int) (turn,
 	used := make(chan time.Duration, 2)
 	f, err := p.Measure(ctx, func() { used <- processorTime(pid) }, a.what, values...)
 	if err != nil {
-		return turn{}, err
+		return turn{}, fmt.Errorf("%w%s", err, r.logs[a.Name])
 	}
 	var at [2]time.Duration
 	for i := range at {
