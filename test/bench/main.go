@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,7 +27,7 @@ const usage = `bench measures rocketkit beside Apache's clients and bare loops, 
   go run ./test/bench                      everything: some eight minutes (make bench)
   go run ./test/bench -run consume         one section: %s
   go run ./test/bench -run 'consume|send' -rounds 11
-  go run ./test/bench -run consume -cpuprofile cpu.out && go tool pprof -top cpu.out
+  go run ./test/bench -run consume -who rocketkit -cpuprofile cpu.out && go tool pprof -top cpu.out
   go run ./test/bench -o json > figures.json
 
 It needs a JDK (17, say) and Maven, and 4 GB of memory and of disk below TMPDIR with the default number of messages.
@@ -35,7 +37,8 @@ Progress goes to standard error. Ctrl-C ends everything that was started.
 
 // options are the flags.
 type options struct {
-	run        *regexp.Regexp
+	run        *regexp.Regexp // of sections
+	who        *regexp.Regexp // of arms
 	rounds     int
 	messages   int
 	topics     int
@@ -80,6 +83,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		flags.PrintDefaults()
 	}
 	run := flags.String("run", ".", "the sections to run, as a `regexp`: "+sectionNames())
+	who := flags.String("who", ".", "who is measured, as a `regexp`: "+strings.Join(names(), ", "))
 	flags.IntVar(&o.rounds, "rounds", 5, "how often everyone has its turn, after one turn that only warms up")
 	flags.IntVar(&o.messages, "messages", 1_000_000, "messages to be consumed in each turn; half as many where handlers take time")
 	flags.IntVar(&o.topics, "topics", 500, "topics of the idle consumer, of four queues each")
@@ -95,6 +99,9 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	if o.run, err = regexp.Compile(*run); err != nil {
 		return o, fmt.Errorf("-run: %w", err)
 	}
+	if o.who, err = regexp.Compile(*who); err != nil {
+		return o, fmt.Errorf("-who: %w", err)
+	}
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("%q is no flag: see -help", flags.Arg(0))
@@ -102,6 +109,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		return o, errors.New("-rounds and -topics are at least 1, -messages at least 1000, -seconds above 0")
 	case o.output != "text" && o.output != "json":
 		return o, fmt.Errorf("-o %s: want text or json", o.output)
+	case !slices.ContainsFunc(names(), o.who.MatchString):
+		return o, fmt.Errorf("-who %s: nobody is called so: there are %s", *who, strings.Join(names(), ", "))
 	case len(chosen(o)) == 0:
 		return o, fmt.Errorf("-run %s: no section is called so: there are %s", *run, sectionNames())
 	}

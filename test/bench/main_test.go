@@ -43,7 +43,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("parsed as %+v, which chooses %v", o, names)
 	}
 	for flags, want := range map[string]string{
-		"-run nothing": "no section is called so", "-run (": "-run", "-rounds 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
+		"-run nothing": "no section is called so", "-run (": "-run", "-who (": "-who", "-who me": "nobody", "-rounds 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
 	} {
 		if _, err := parse(strings.Fields(flags), new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want one with %q", flags, err, want)

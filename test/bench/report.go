@@ -63,6 +63,9 @@ func (t *table) compare(name, other string, wanted float64) {
 			others = r
 		}
 	}
+	if mine.Name == "" || others.Name == "" {
+		return // -who left one of them out
+	}
 	rate := func(t turn) float64 { return t.Rate() }
 	t.Findings = append(t.Findings, finding{
 		What: fmt.Sprintf("%s, %s / %s", t.Name, name, other), AtLeast: wanted, values: ratios(mine.each(rate), others.each(rate)),

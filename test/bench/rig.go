@@ -92,6 +92,8 @@ const (
 	bareName      = "bare"
 )
 
+func names() []string { return []string{rocketkitName, clientGoName, javaName, bareName} }
+
 // process returns one of those to be measured, starting it when it doesn't run.
 func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err error) {
 	if b := r.running[name]; b != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,8 +69,10 @@ func consume(ctx context.Context, r *rig) ([]table, error) {
 	t.compare(rocketkitName, javaName, 1.4)
 	t.compare(rocketkitName, clientGoName, 2.5)
 	t.compare(rocketkitName, bareName, 0.85)
-	t.Findings = append(t.Findings, finding{What: "consume, allocations a message of rocketkit", AtMost: 4, values: found[0].each(
-		func(t turn) float64 { return t.PerMessage() })})
+	if i := slices.IndexFunc(found, func(r result) bool { return r.Name == rocketkitName }); i >= 0 {
+		allocations := found[i].each(func(t turn) float64 { return t.PerMessage() })
+		t.Findings = append(t.Findings, finding{What: "consume, allocations a message of rocketkit", AtMost: 4, values: allocations})
+	}
 	return []table{t}, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rocketkit/rocketkit/test/peer/meter"
@@ -24,6 +25,7 @@ type turn struct {
 
 // turns has the arms measured in turn, round after round, after a round that only warms up when warm is set.
 func (r *rig) turns(ctx context.Context, section string, arms []arm, warm bool) ([]result, error) {
+	arms = slices.DeleteFunc(arms, func(a arm) bool { return !r.options.who.MatchString(a.Name) })
 	results := make([]result, len(arms))
 	for i, a := range arms {
 		results[i].Name, results[i].Settings = a.Name, a.Says
