@@ -27,6 +27,7 @@ type Engine struct {
 	member      cluster.Member
 	bytes       allowance
 
+	epoch   time.Time // when it was made
 	started time.Time
 	ready   chan struct{}
 	again   chan struct{} // a rebalance is wanted
@@ -51,6 +52,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		cfg:     cfg,
 		view:    view,
 		log:     view.Log().With("group", cfg.Group),
+		epoch:   time.Now(),
 		topics:  map[string]*topic{},
 		bytes:   allowance{max: consumerBytes},
 		ready:   make(chan struct{}),

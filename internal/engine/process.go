@@ -23,23 +23,29 @@ func (e *Engine) process(t task) {
 	o = e.handle(t)
 }
 
+// delivery is what a handler gets, in one allocation.
+type delivery struct {
+	message rocketkit.Message
+	ctx     handlerContext
+}
+
 // handle runs the handler under its time-out; a panic becomes an outcome like an error. nil acknowledges the message.
 func (e *Engine) handle(t task) (o *outcome) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
 		return &outcome{Action: DeadLetter, why: err.Error()}
 	}
-	m := rocketkit.Received(t.raw, t.topic.name, t.queue.public)
-	ctx := &handlerContext{Context: e.handlers}
+	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public), ctx: handlerContext{Context: e.handlers}}
 	if t.topic.cfg.Timeout > 0 {
-		ctx.deadline = time.Now().Add(t.topic.cfg.Timeout)
+		// time.Since reads one clock, time.Now two, and a fast handler costs no more than that.
+		d.ctx.deadline = e.epoch.Add(time.Since(e.epoch) + t.topic.cfg.Timeout)
 	}
-	defer ctx.end()
+	defer d.ctx.end()
 	defer func() {
 		if p := recover(); p != nil {
 			o = &outcome{Delay: -1, why: fmt.Sprintf("handler panicked: %v", p), stack: string(debug.Stack())}
 		}
 	}()
-	if err := t.topic.cfg.Handle(ctx, &m); err != nil {
+	if err := t.topic.cfg.Handle(&d.ctx, &d.message); err != nil {
 		return outcomeOf(err) // here, because an error's own methods may panic too, as those of a nil pointer do
 	}
 	return nil

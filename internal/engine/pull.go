@@ -48,9 +48,9 @@ func (q *queue) pull(ctx context.Context) error {
 }
 
 func (q *queue) ask(ctx context.Context, address string, position int64) (protocol.PullResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
-	defer cancel()
-	answer, err := q.engine.view.Call(ctx, address, protocol.PullMessage{
+	q.clock = q.clock.start(ctx, pullTimeout)
+	defer q.clock.stop()
+	answer, err := q.engine.view.Call(q.clock, address, protocol.PullMessage{
 		Group:          q.engine.group,
 		Topic:          q.id.Topic,
 		QueueID:        q.id.ID,

@@ -21,6 +21,7 @@ type queue struct {
 	before *queue        // a former ownership that is still being let go; nil when there is none
 	room   chan struct{} // wakes the pull loop when there may be room again, or a reset to learn of
 	stop   context.CancelFunc
+	clock  *pullClock    // the pull loop's; nil before its first pull
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 
