@@ -25,7 +25,7 @@ func (r *rig) fill(ctx context.Context, topic string, all int) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close(context.WithoutCancel(ctx))
+	defer func() { _ = p.Close(context.WithoutCancel(ctx)) }() // it has only to say goodbye
 	body := bytes.Repeat([]byte{'x'}, bodySize)
 	var next atomic.Int64
 	senders, ctx := errgroup.WithContext(ctx)

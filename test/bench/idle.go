@@ -92,7 +92,7 @@ func (r *rig) sendNowAndThen(ctx context.Context, topics, messages int) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close(context.WithoutCancel(ctx))
+	defer func() { _ = p.Close(context.WithoutCancel(ctx)) }() // it has only to say goodbye
 	tick := time.NewTicker(idleEvery)
 	defer tick.Stop()
 	for range messages {

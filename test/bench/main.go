@@ -79,7 +79,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.Usage = func() {
-		fmt.Fprintf(out, usage, sectionNames())
+		_, _ = fmt.Fprintf(out, usage, sectionNames())
 		flags.PrintDefaults()
 	}
 	run := flags.String("run", ".", "the sections to run, as a `regexp`: "+sectionNames())

@@ -76,7 +76,7 @@ func TestSections(t *testing.T) {
 		t.Errorf("%d tables", len(r.Tables))
 	}
 	for _, table := range r.Tables {
-		if table.Name != "idle" && len(table.Results) != 4 {
+		if table.Name != "idle" && len(table.Results) < 4 {
 			t.Errorf("%s: %d results", table.Name, len(table.Results))
 		}
 		for _, result := range table.Results {

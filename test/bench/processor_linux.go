@@ -8,6 +8,20 @@ import (
 	"time"
 )
 
+// residentMemory is what a process has in memory now, in bytes; 0 when it can't be told.
+func residentMemory(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
 // tick is USER_HZ, which is the same on all architectures that matter.
 const tick = time.Second / 100
 

@@ -4,4 +4,8 @@ package main
 
 import "time"
 
-func processorTime(int) time.Duration { return 0 } // another process's isn't told here
+// Another process's aren't told here.
+
+func processorTime(int) time.Duration { return 0 }
+
+func residentMemory(int) int64 { return 0 }

@@ -79,8 +79,12 @@ func (r report) print(out io.Writer) error {
 	var findings []finding
 	for _, t := range r.Tables {
 		fmt.Fprintf(&b, "\n%s\n", t.Title)
+		width := 0
 		for _, result := range t.Results {
-			fmt.Fprintf(&b, "  %-10s  %s\n", result.Name, result.Settings)
+			width = max(width, len(result.Name))
+		}
+		for _, result := range t.Results {
+			fmt.Fprintf(&b, "  %-*s  %s\n", width, result.Name, result.Settings)
 		}
 		if len(t.Results) > 0 {
 			b.WriteString("\n")
@@ -102,8 +106,8 @@ func (r report) print(out io.Writer) error {
 // rates writes what the arms did.
 func (t table) rates(b *strings.Builder) {
 	rows := [][]string{
-		{"", "messages/s", "", "", "CPU s per million", "", "allocations"},
-		{"", "median", "min", "max", "its own", "broker's", "a message"},
+		{"", "messages/s", "", "", "CPU s per million", "", "allocations", "MB"},
+		{"", "median", "min", "max", "its own", "broker's", "a message", "resident"},
 	}
 	for _, r := range t.Results {
 		rate := r.each(func(t turn) float64 { return t.Rate() })
@@ -112,6 +116,7 @@ func (t table) rates(b *strings.Builder) {
 		rows = append(rows, []string{
 			r.Name, grouped(int64(median(rate))), grouped(int64(least(rate))), grouped(int64(most(rate))),
 			known("%.2f", own), known("%.2f", broker), known("%.2f", median(r.each(func(t turn) float64 { return t.PerMessage() }))),
+			known("%.0f", median(r.each(func(t turn) float64 { return float64(t.RSS) / 1e6 }))),
 		})
 	}
 	align(b, rows)

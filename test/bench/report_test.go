@@ -30,7 +30,7 @@ func TestReport(t *testing.T) {
 	turns := func(rates ...int64) (all []turn) {
 		for _, rate := range rates {
 			all = append(all, turn{
-				Figures: figures{Messages: 2 * rate, Elapsed: 2 * time.Second, CPU: time.Duration(rate) * 4 * time.Microsecond, Allocations: 5 * rate},
+				Figures: figures{Messages: 2 * rate, Elapsed: 2 * time.Second, CPU: time.Duration(rate) * 4 * time.Microsecond, Allocations: 5 * rate, RSS: 12e6},
 				Broker:  time.Duration(rate) * 6 * time.Microsecond,
 			})
 		}
@@ -49,13 +49,13 @@ func TestReport(t *testing.T) {
 	const want = `a machine
 
 consume, so many messages
-  rocketkit   16 workers
-  java        20 threads
+  rocketkit  16 workers
+  java       20 threads
 
-                   messages/s           CPU s per million  allocations
-              median      min      max  its own  broker's    a message
-  rocketkit  300,000  280,000  310,000     2.00      3.00         2.50
-  java       150,000  100,000  200,000     2.00      3.00         2.50
+                   messages/s           CPU s per million  allocations        MB
+              median      min      max  its own  broker's    a message  resident
+  rocketkit  300,000  280,000  310,000     2.00      3.00         2.50        12
+  java       150,000  100,000  200,000     2.00      3.00         2.50        12
 
 what it comes to
 

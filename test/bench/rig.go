@@ -63,7 +63,7 @@ func newRig(ctx context.Context, o options, progress io.Writer) (r *rig, err err
 }
 
 func (r *rig) say(format string, args ...any) {
-	fmt.Fprintf(r.progress, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(r.progress, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
 
 // close ends everything that was started, rocketkit's process in order, as it has profiles to write.
@@ -90,9 +90,13 @@ const (
 	clientGoName  = "client-go"
 	javaName      = "java"
 	bareName      = "bare"
+
+	// roomyName is rocketkit with more memory to fill between two collections, as a service sets GOGC; Java's processes
+	// have a gigabyte.
+	roomyName = "rocketkit-gogc400"
 )
 
-func names() []string { return []string{rocketkitName, clientGoName, javaName, bareName} }
+func names() []string { return []string{rocketkitName, roomyName, clientGoName, javaName, bareName} }
 
 // process returns one of those to be measured, starting it when it doesn't run.
 func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err error) {
@@ -115,7 +119,11 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 		if name == rocketkitName {
 			o.CPUProfile, o.MemProfile = r.options.cpuProfile, r.options.memProfile
 		}
-		b, err = peer.StartBench(ctx, name, append([]string{self, childArgument}, o.Args()...), log)
+		command := append([]string{self, childArgument}, o.Args()...)
+		if name == roomyName {
+			command = append([]string{"env", "GOGC=400"}, command...)
+		}
+		b, err = peer.StartBench(ctx, name, command, log)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, log)

@@ -53,6 +53,7 @@ func consume(ctx context.Context, r *rig) ([]table, error) {
 	values := span(topic, r.options.messages)
 	found, err := r.turns(ctx, "consume", []arm{
 		{rocketkitName, "its default settings: 16 workers", "consume", values},
+		{roomyName, "the same with GOGC=400", "consume", values},
 		{clientGoName, "its default settings: 20 goroutines, batches of 1", "consume", values},
 		{javaName, "its default settings: 20 threads, batches of 1; " + strings.Join(javaFlags, " "), "consume", values},
 		{bareName, "a pull under way for each queue, frames read and thrown away", "bare consume", values},
@@ -69,6 +70,7 @@ func consume(ctx context.Context, r *rig) ([]table, error) {
 	t.compare(rocketkitName, javaName, 1.4)
 	t.compare(rocketkitName, clientGoName, 2.5)
 	t.compare(rocketkitName, bareName, 0.85)
+	t.compare(roomyName, bareName, 0)
 	if i := slices.IndexFunc(found, func(r result) bool { return r.Name == rocketkitName }); i >= 0 {
 		allocations := found[i].each(func(t turn) float64 { return t.PerMessage() })
 		t.Findings = append(t.Findings, finding{What: "consume, allocations a message of rocketkit", AtMost: 4, values: allocations})

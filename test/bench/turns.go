@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rocketkit/rocketkit/test/peer/meter"
@@ -41,10 +42,10 @@ func (r *rig) turns(ctx context.Context, section string, arms []arm, warm bool) 
 				return nil, fmt.Errorf("%s: %w", a.Name, err)
 			}
 			if round == 0 {
-				r.say("%s  warm-up  %-10s %9s msg/s", section, a.Name, grouped(int64(t.Rate())))
+				r.say("%s  warm-up  %-17s %9s msg/s", section, a.Name, grouped(int64(t.Rate())))
 				continue
 			}
-			r.say("%s  %d of %d  %-10s %9s msg/s", section, round, r.options.rounds, a.Name, grouped(int64(t.Rate())))
+			r.say("%s  %d of %d  %-17s %9s msg/s", section, round, r.options.rounds, a.Name, grouped(int64(t.Rate())))
 			results[i].Turns = append(results[i].Turns, t)
 		}
 	}
@@ -62,7 +63,11 @@ func (r *rig) turn(ctx context.Context, section string, a arm, round int) (turn,
 	}
 	pid := r.cluster.Broker(0).PID()
 	used := make(chan time.Duration, 2)
-	f, err := p.Measure(ctx, func() { used <- processorTime(pid) }, a.what, values...)
+	var resident atomic.Int64
+	f, err := p.Measure(ctx, func() {
+		resident.Store(residentMemory(p.PID())) // at the end of the stretch, at last
+		used <- processorTime(pid)
+	}, a.what, values...)
 	if err != nil {
 		return turn{}, fmt.Errorf("%w%s", err, r.logs[a.Name])
 	}
@@ -74,5 +79,6 @@ func (r *rig) turn(ctx context.Context, section string, a arm, round int) (turn,
 			return turn{}, context.Cause(ctx)
 		}
 	}
+	f.RSS = resident.Load()
 	return turn{f, max(at[0], at[1]) - min(at[0], at[1])}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit/test/peer/line"
 	"github.com/rocketkit/rocketkit/test/peer/meter"
@@ -21,6 +22,9 @@ type Bench struct {
 	marks   map[string]func()
 }
 
+// benchTimeout is how long requests of a measured library may take, rather than its 3 s: a busy machine mustn't end a run.
+const benchTimeout = 20 * time.Second
+
 // StartBench starts the library's program for measurements. jvm are flags; nil means a small heap and a quick start. Log
 // and ctx are as in StartConsumer.
 func (l Library) StartBench(ctx context.Context, nameServers, jvm []string, log io.Writer) (*Bench, error) {
@@ -28,7 +32,7 @@ func (l Library) StartBench(ctx context.Context, nameServers, jvm []string, log 
 	if err != nil {
 		return nil, err
 	}
-	return StartBench(ctx, l.String(), append(command, "bench", flag("namesrv", strings.Join(nameServers, ";"))), log)
+	return StartBench(ctx, l.String(), append(command, "bench", flag("namesrv", strings.Join(nameServers, ";")), flag("timeout-ms", benchTimeout.Milliseconds())), log)
 }
 
 // StartBench starts another program that serves measurements; see meter.Serve.

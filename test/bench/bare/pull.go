@@ -27,7 +27,7 @@ func Pull(ctx context.Context, address, topic, group string, queues int, count f
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() }) // it ends the read
 	defer stop()
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	p := puller{nc: nc, r: bufio.NewReaderSize(nc, readBuffer), topic: topic, group: group, position: make([]int64, queues)}
 	err = p.run(count)
 	if ctx.Err() != nil {

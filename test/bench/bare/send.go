@@ -24,7 +24,7 @@ func Send(ctx context.Context, address, topic, group string, queues, callers, si
 	}
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() }) // it ends the read
 	defer stop()
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	requests, err := sends(topic, group, queues, callers, size)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (o options) measureConsume(ctx context.Context, l line.Line, mark func()) (
 
 func (o options) measureSend(ctx context.Context, l line.Line, mark func()) (meter.Figures, error) {
 	p, err := producer.NewDefaultProducer(producer.WithNameServer(o.nameServers), producer.WithGroupName(l.Get("group")),
-		producer.WithInstanceName(l.Get("group")))
+		producer.WithInstanceName(l.Get("group")), producer.WithSendMsgTimeout(o.timeout))
 	if err != nil {
 		return meter.Figures{}, err
 	}

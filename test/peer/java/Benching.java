@@ -117,6 +117,7 @@ final class Benching {
     private Line send(Line line) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer(line.get("group"));
         peer.configure(producer);
+        producer.setSendMsgTimeout(peer.number("timeout-ms", 0));
         producer.start();
         byte[] body = new byte[(int) line.number("size")];
         Arrays.fill(body, (byte) 'x');

@@ -28,7 +28,7 @@ func Serve(in io.Reader, out io.Writer, measures map[string]Measure) error {
 	for lines := bufio.NewReaderSize(in, 1<<16); ; {
 		text, err := lines.ReadString('\n')
 		if err != nil {
-			return nil //nolint:nilerr // the driver is gone, which is an end like another
+			return nil // the driver is gone, which is an end like another
 		}
 		l, err := line.Parse(strings.TrimSuffix(text, "\n"))
 		if err != nil {
