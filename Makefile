@@ -64,6 +64,10 @@ cover: ## what the tests of test-short cover, package by package
 	@go tool cover -func=cover.out | tail -n 1
 	@echo "line by line: go tool cover -html=cover.out"
 
+.PHONY: bench
+bench: need-java ## rocketkit beside client-go, Java and bare loops on a real RocketMQ, some eight minutes (BENCH='-run consume')
+	@go run ./test/bench $(BENCH)
+
 .PHONY: up
 up: need-java ## start a RocketMQ on this machine and print the variables to export
 	@$(RMQ) up

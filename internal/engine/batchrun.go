@@ -91,7 +91,8 @@ func inflated(tasks []task) (good, bad []judged) {
 // handleBatch runs the handler under its time-out and returns what holds for the messages without a verdict of their own.
 // first, the oldest, stands for all where it is shown what runs.
 func (e *Engine) handleBatch(first task, messages []rocketkit.Message, verdicts *Verdicts) (rest *outcome) {
-	ctx := e.begin(first)
+	ctx := &handlerContext{}
+	e.begin(first, ctx)
 	defer ctx.returned()
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,8 +13,8 @@ import (
 // then it finds out that it has ended when it is asked; if both its deadline has passed and its parent has ended by
 // then, it says the former.
 type handlerContext struct {
-	context.Context //nolint:containedctx // it is a context, and this its parent, which ends when a drain gives up waiting
-	deadline        time.Time
+	context.Context           //nolint:containedctx // it is a context, and this its parent, which ends when a drain gives up waiting
+	deadline        time.Time // only its monotonic reading counts, until it is shown
 
 	seat   *seat // where the handler sits, and with what: see begin
 	topic  *topic
@@ -27,13 +27,24 @@ type handlerContext struct {
 	timed  context.Context //nolint:containedctx // what the standard library would have made at once; nil until it is needed
 	cancel context.CancelFunc
 	over   bool // the handler has returned
+	shown  bool // the deadline was asked for, and is set by the wall clock as it was then
 }
 
 func (c *handlerContext) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.deadline.IsZero() {
 		return c.Context.Deadline()
 	}
-	return c.deadline, true
+	return c.show(), true
+}
+
+// show returns the deadline by the wall clock. Callers hold mu.
+func (c *handlerContext) show() time.Time {
+	if !c.shown {
+		c.deadline, c.shown = time.Now().Add(time.Until(c.deadline)), true
+	}
+	return c.deadline
 }
 
 func (c *handlerContext) Done() <-chan struct{} {
@@ -115,6 +126,6 @@ func (c *handlerContext) make(parent context.Context) {
 	if c.deadline.IsZero() || c.over {
 		c.timed, c.cancel = context.WithCancel(parent)
 	} else {
-		c.timed, c.cancel = context.WithDeadline(parent, c.deadline)
+		c.timed, c.cancel = context.WithDeadline(parent, c.show())
 	}
 }

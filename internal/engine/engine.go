@@ -30,6 +30,7 @@ type Engine struct {
 	directs     *window // the messages that brokers have had handled directly
 	keep        *keeper // nil when offsets are kept on the brokers alone
 
+	epoch   time.Time // when it was made
 	started time.Time
 	ready   chan struct{}
 	again   chan struct{} // a rebalance is wanted
@@ -59,6 +60,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		cfg:     cfg,
 		view:    view,
 		log:     view.Log().With("group", cfg.Group),
+		epoch:   time.Now(),
 		topics:  map[string]*topic{},
 		bytes:   allowance{max: consumerBytes},
 		keep:    newKeeper(cfg.Offsets),

@@ -26,20 +26,26 @@ func (e *Engine) process(t task) {
 	o = e.handle(t)
 }
 
+// delivery is what a handler gets, in one allocation.
+type delivery struct {
+	message rocketkit.Message
+	ctx     handlerContext
+}
+
 // handle runs the handler under its time-out; a panic becomes an outcome like an error. nil acknowledges the message.
 func (e *Engine) handle(t task) (o *outcome) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
 		return &outcome{Action: DeadLetter, why: err.Error()}
 	}
-	m := rocketkit.Received(t.raw, t.topic.name, t.queue.public)
-	ctx := e.begin(t)
-	defer ctx.returned()
+	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public)}
+	e.begin(t, &d.ctx)
+	defer d.ctx.returned()
 	defer func() {
 		if p := recover(); p != nil {
 			o = panicked("handler", p)
 		}
 	}()
-	if err := t.topic.cfg.Handle(ctx, &m); err != nil {
+	if err := t.topic.cfg.Handle(&d.ctx, &d.message); err != nil {
 		return outcomeOf(err) // here, because an error's own methods may panic too, as those of a nil pointer do
 	}
 	return nil

@@ -59,10 +59,10 @@ func (q *queue) pull(ctx context.Context) error {
 }
 
 func (q *queue) ask(ctx context.Context, address string, position int64, most int32) (protocol.PullResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
-	defer cancel()
+	q.clock = q.clock.start(ctx, pullTimeout)
+	defer q.clock.stop()
 	asked := time.Now()
-	answer, err := q.engine.view.Call(ctx, address, protocol.PullMessage{
+	answer, err := q.engine.view.Call(q.clock, address, protocol.PullMessage{
 		Group:          q.engine.group,
 		Topic:          q.id.Topic,
 		QueueID:        q.id.ID,

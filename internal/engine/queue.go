@@ -23,6 +23,7 @@ type queue struct {
 	room   chan struct{} // wakes the pull loop when there may be room again, or a reset to learn of
 	stop   context.CancelFunc
 	retry  chan struct{} // wakes a pull loop that pauses after a failure
+	clock  *pullClock    // the pull loop's; nil before its first pull
 	done   chan struct{} // closed when the pull loop has ended
 	gone   chan struct{} // closed when a lost queue has been let go
 

@@ -44,6 +44,14 @@ func (n *Node) Running() bool {
 	return p != nil && !p.over() && !n.paused.Load()
 }
 
+// PID returns the id of the process that runs the node, or that last did.
+func (n *Node) PID() int {
+	if p := n.process.Load(); p != nil {
+		return p.pid
+	}
+	return 0
+}
+
 // Start starts the node again with the store that it had, and returns when it is
 // ready: a broker when it answers and is registered with every running name
 // server, a name server when it answers and all running brokers are registered

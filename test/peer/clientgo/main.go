@@ -59,15 +59,15 @@ func main() {
 	flag.IntVar(&o.retryLevel, "retry-level", 1, "consume: delay level of failed messages; 0: the broker's")
 	flag.IntVar(&o.maxAttempts, "max-attempts", 0, "consume: attempts before a message is dead; 0: the library's")
 	if len(os.Args) < 2 {
-		fail("what to do: produce or consume")
+		fail("what to do: produce, consume or bench")
 	}
 	_ = flag.CommandLine.Parse(os.Args[2:]) // it exits
 	o.timeout = time.Duration(*millis) * time.Millisecond
 	o.nameServers = strings.Split(*nameServers, ";")
 	rlog.SetLogLevel("error")
-	run := map[string]func(options) error{"produce": produce, "consume": consume}[os.Args[1]]
+	run := map[string]func(options) error{"produce": produce, "consume": consume, "bench": bench}[os.Args[1]]
 	if run == nil {
-		fail(os.Args[1] + " is neither produce nor consume")
+		fail(os.Args[1] + " is none of produce, consume and bench")
 	}
 	if err := run(o); err != nil {
 		fail(err.Error())

@@ -36,8 +36,11 @@ public final class Peer {
                 case "consume":
                     new Consuming(peer).run();
                     break;
+                case "bench":
+                    new Benching(peer).run();
+                    break;
                 default:
-                    fail("what to do: produce or consume");
+                    fail("what to do: produce, consume or bench");
             }
             say(new Line("stopped"));
             Runtime.getRuntime().halt(0); // the client leaves threads that would keep the process

@@ -15,19 +15,24 @@ const (
 	Send  = "send"  // seq and a message: answered by Sent or Failed
 	Batch = "batch" // seq and messages, each encoded as the value of an m: answered by Sent or Failed
 	Flood = "flood" // n messages of a topic, with the bodies prefix-0, prefix-1, ...: answered n times, then by Flooded
-	Stop  = "stop"  // shuts down in order
+
+	// Measure does the work that "what" names and measures a stretch of it: answered by Mark twice, and by Measured or Failed.
+	Measure = "measure"
+	Stop    = "stop" // shuts down in order
 )
 
 // Events, on its standard output.
 const (
-	Ready   = "ready"   // started; client is the client id, where the library tells
-	Sent    = "sent"    // seq, id, offsetid, broker, queue and offset; body when it was flooded
-	Failed  = "failed"  // seq and error
-	Flooded = "flooded" // all of a flood was answered
-	Got     = "got"     // a message, and the verdict on it: ok, retry, panic or dead
-	Queues  = "queues"  // client, and a q for each queue that it owns now: topic, broker and id, divided by slashes
-	Count   = "count"   // n messages were received or sent until now: instead of Got and Sent when the peer is quiet
-	Stopped = "stopped" // shut down; nothing follows
+	Ready    = "ready"    // started; client is the client id, where the library tells
+	Sent     = "sent"     // seq, id, offsetid, broker, queue and offset; body when it was flooded
+	Failed   = "failed"   // seq and error
+	Flooded  = "flooded"  // all of a flood was answered
+	Got      = "got"      // a message, and the verdict on it: ok, retry, panic or dead
+	Queues   = "queues"   // client, and a q for each queue that it owns now: topic, broker and id, divided by slashes
+	Count    = "count"    // n messages were received or sent until now: instead of Got and Sent when the peer is quiet
+	Mark     = "mark"     // seq: the stretch to be measured begins or ends
+	Measured = "measured" // seq, and the figures, whole numbers: package meter knows them
+	Stopped  = "stopped"  // shut down; nothing follows
 )
 
 // Line is a verb and its values.
