@@ -17,6 +17,7 @@ import (
 // withReplica makes a rig whose broker has a replica, which answers pulls of t as do says; nil leaves it to the replica,
 // whose store is the master's. The master suggests the replica with every answer.
 func withReplica(t *testing.T, do func(c *scriptedConn, req *frame.Frame) *frame.Frame) *rig {
+	t.Helper()
 	s := newScripted("b", "replica")
 	s.brokers["replica"].topics = s.brokers["b"].topics
 	s.brokers["replica"].fresh = make(chan struct{})

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
@@ -22,6 +23,7 @@ func TestReplicaAndRetention(t *testing.T) {
 		"slaveReadEnable":               "true",
 		"accessMessageInMemoryMaxRatio": "0", // whoever isn't through counts as too slow for the master's memory
 		"mappedFileSizeCommitLog":       "1048576",
+		"deleteFileBatchMax":            "1000",
 		"fileReservedTime":              "0", // all files but the last may go, when somebody asks for it
 	}})
 	on := target{"real", cluster.NameServers()}
@@ -40,18 +42,20 @@ func TestReplicaAndRetention(t *testing.T) {
 	})
 	got := newTally()
 	replica := cluster.Replica(0, 1).Address()
-	backlog := func(prefix string) {
+	sent := 0
+	backlog := func() {
 		p, err := producer.New(client, producer.Config{Group: "sender"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.Close(t.Context())
 		for i := range 2000 {
-			body := append(fmt.Appendf(nil, "%s-%d ", prefix, i), bytes.Repeat([]byte("x"), 2000)...)
+			body := append(fmt.Appendf(nil, "%d ", sent+i), bytes.Repeat([]byte("x"), 2000)...)
 			if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: body}); err != nil {
 				t.Fatal(err)
 			}
 		}
+		sent += 2000
 	}
 	consume := func(n int) *running {
 		c := run(t, client, orders(func(_ context.Context, m *rocketkit.Message) error {
@@ -63,38 +67,44 @@ func TestReplicaAndRetention(t *testing.T) {
 		return c
 	}
 
-	backlog("replica")
-	before := read.of(replica)
-	consume(2000).end(t)
-	if n := read.of(replica) - before; n < 1<<20 {
-		t.Errorf("%d bytes were read from the replica, of some 4 MB in all", n)
+	for limit := time.Now().Add(patience); ; { // a replica gets to know topics and groups within some 10 s
+		backlog()
+		before := read.of(replica)
+		consume(sent).end(t)
+		n := read.of(replica) - before
+		if n > 1<<20 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%d bytes were read from the replica, of some 4 MB in all", n)
+		}
 	}
 
-	backlog("dies")
+	backlog()
 	if err := cluster.Replica(0, 1).Kill(); err != nil {
 		t.Fatal(err)
 	}
-	consume(4000).end(t)
+	consume(sent).end(t)
 
-	backlog("expires")
-	if out, err := cluster.Admin(t.Context(), "deleteExpiredCommitLog", "-c", testcluster.ClusterName); err != nil {
-		t.Fatal(err, out)
-	}
-	if out, err := cluster.Admin(t.Context(), "cleanExpiredCQ", "-c", testcluster.ClusterName); err != nil {
-		t.Fatal(err, out)
-	}
+	each := int64(sent / 8) // of each queue so many are consumed
+	backlog()
 	a := admin.New(client)
 	var left, expired int64
 	eventually(t, "messages expired", func() bool {
+		for _, command := range []string{"deleteExpiredCommitLog", "cleanExpiredCQ"} {
+			if out, err := cluster.Admin(t.Context(), command, "-c", testcluster.ClusterName); err != nil {
+				t.Fatal(err, out)
+			}
+		}
 		left, expired = 0, 0
 		ranges, err := a.TopicOffsets(t.Context(), "orders")
 		for _, q := range ranges {
-			left += q.Max - max(q.Min, 500) // of each queue 500 are consumed
-			expired += max(q.Min-500, 0)
+			left += q.Max - max(q.Min, each)
+			expired += max(q.Min-each, 0)
 		}
 		return err == nil && expired > 0
 	})
-	c := consume(4000 + int(left))
+	c := consume(sent - int(expired))
 	var skipped int64
 	for _, q := range c.Stats().Topics["orders"].Queues {
 		skipped += q.Skipped
