@@ -71,14 +71,6 @@ func (l *locker) renewNow() {
 	wake(l.wanted)
 }
 
-// pollNow asks for refused locks at once: there is reason to hope.
-func (l *locker) pollNow() {
-	l.mu.Lock()
-	l.pollAt, l.pause = time.Time{}, lockAtLeast
-	l.mu.Unlock()
-	wake(l.wanted)
-}
-
 // run works until ctx ends. Its requests don't end with ctx: one that was given up could reach the broker after the
 // unlocking.
 func (l *locker) run(ctx context.Context, e *Engine) {
