@@ -68,7 +68,7 @@ func run(ctx context.Context, file string, out io.Writer) error {
 	return rocketkit.Run(ctx, c)
 }
 
-// newConsumer makes the service. Its one worker handles a queue's messages one after the other, as a position in the
+// newConsumer makes the service. Each queue's messages are handled one after the other, as a position in the
 // handler's transaction needs it: were a later message's transaction first, the position would pass over an earlier one.
 func newConsumer(client *rocketkit.Client, l *ledger, out io.Writer) (*consumer.Consumer, error) {
 	book := func(ctx context.Context, m *rocketkit.Message) error {
@@ -86,6 +86,6 @@ func newConsumer(client *rocketkit.Client, l *ledger, out io.Writer) (*consumer.
 		Group:   "ledger",
 		Start:   consumer.Earliest(),
 		Offsets: l,
-		Topics:  map[string]consumer.Topic{"payments": {Handler: book, Workers: 1}},
+		Topics:  map[string]consumer.Topic{"payments": {Handler: book, Order: consumer.OrderQueue}},
 	})
 }
