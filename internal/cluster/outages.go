@@ -17,11 +17,11 @@ import (
 // within these bounds, until forgetOutage. That one question (GET_BROKER_CLUSTER_INFO 106) is the same for all brokers
 // and topics of the Client. Only when its answer says something else than before are the routes that name the broker
 // fetched, one after the other, each once: when it has vanished and when it is back. So with 500 topics an outage of any
-// length costs the name servers about 1,000 requests for routes, one at a time, and a question each 5 s or less often
-// from its first minute on, whatever the number of producers and consumers.
+// length costs the name servers about 1,000 requests for routes, one at a time, and a question each 2 s
+// at most, whatever the number of producers and consumers.
 const (
 	lookLeast    = 250 * time.Millisecond
-	lookMost     = 5 * time.Second
+	lookMost     = 2 * time.Second
 	lookShare    = 10
 	forgetOutage = 10 * time.Minute // what is away for so long is left to the routes' ordinary interval
 )
