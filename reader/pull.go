@@ -35,13 +35,14 @@ func (q *queue) pull(ctx context.Context, l *loop) error {
 	if err := q.take(b, &result); err != nil {
 		return err
 	}
-	if !l.put(b) {
+	moved, next := b.moved, b.next
+	if !l.put(b) { // from here on the block is the loop's
 		return nil
 	}
-	if b.moved != nil {
-		q.r.log.Warn("position moved by the broker", "queue", q.public, "from", b.moved.From, "to", b.moved.To, "skipped", b.moved.Skipped(), "why", result.Remark)
+	if moved != nil {
+		q.r.log.Warn("position moved by the broker", "queue", q.public, "from", moved.From, "to", moved.To, "skipped", moved.Skipped(), "why", result.Remark)
 	}
-	if b.next == asked && result.Status != protocol.PullNotFound {
+	if next == asked && result.Status != protocol.PullNotFound {
 		return sleep(ctx, minBackoff) // it leads nowhere, as on a replica that lags: don't ask as fast as it answers
 	}
 	return nil

@@ -146,7 +146,7 @@ func TestOutageThatLasts(t *testing.T) {
 		looks := func() int { return len(n.to("ns:1", protocol.ReqGetCluster)) }
 		first := looks()
 		time.Sleep(time.Minute)
-		if second := looks() - first; first > 60 || second > 13 {
+		if second := looks() - first; first > 60 || second > 31 {
 			t.Errorf("%d looks in the first minute and %d in the second", first, second)
 		}
 		time.Sleep(10 * time.Minute)
