@@ -21,8 +21,7 @@ const (
 )
 
 // GetRunningInfo is request 307 (GET_CONSUMER_RUNNING_INFO): a tool asks a broker, which asks the member.
-// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer]. It is sent by tools, and here by
-// tests.
+// Answered by [ParseRunningInfo]; a member answers with [ConsumerRunningInfo.Answer].
 type GetRunningInfo struct {
 	Group    string
 	ClientID string
