@@ -224,7 +224,7 @@ func TestRunningInfo(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"state": "running", "error t": `drop: of "no" use`, "held t/b/0": "handler of message id-stuck, offset 2 of t/b/0",
-			"topic t": "handled=2 failed=1 cached=1; in the last 25s 3, in 13.333ms each, 20ms at most; longest running: message id-stuck, offset 2 of t/b/0, since 2000-",
+			"topic t": "handled=2 failed=1 cached=1; last 25s: 3 returned, mean 13.333ms, max 20ms; longest running: message id-stuck, offset 2 of t/b/0, since 2000-",
 			"topic u": "handled=0 failed=0 cached=0",
 		} {
 			if got := info.UserInfo[name]; !strings.Contains(got, want) {
