@@ -13,6 +13,9 @@
 // what they are called, and any other error, like a panic, has it delivered again after RocketMQ's own backoff, until
 // the group's retries are used up and it goes to the dead-letter topic.
 //
+// A topic has [Topic].Workers, and up to MaxWorkers while its messages wait. [Consumer.Stats] tells what they do, and what
+// holds a queue back; RocketMQ's own tools are told the same.
+//
 // Delivery is at least once. Offsets are committed only up to the lowest message that is not finished, within
 // milliseconds: a stop that drains repeats nothing; a kill -9 repeats what was being handled and what was finished above
 // it.

@@ -95,16 +95,16 @@ func (e *Engine) begin(t task) *handlerContext {
 }
 
 // returned is the end of a handler and of its context.
-func (h *handlerContext) returned() {
+func (c *handlerContext) returned() {
 	now := time.Now()
-	took := now.Sub(h.began)
-	h.endAt(now)
-	h.seat.taken.Store(nil)
-	h.topic.seats.leave(h.seat)
-	pprof.SetGoroutineLabels(h.topic.labels)
-	h.topic.times.add(now, took)
-	if second := now.Unix(); h.queue.handled.Load() != second { // most find it noted
-		h.queue.handled.Store(second)
+	took := now.Sub(c.began)
+	c.endAt(now)
+	pprof.SetGoroutineLabels(c.topic.labels) // before another gets the seat, and its labels
+	c.seat.taken.Store(nil)
+	c.topic.seats.leave(c.seat)
+	c.topic.times.add(now, took)
+	if second := now.Unix(); c.queue.handled.Load() != second { // most find it noted
+		c.queue.handled.Store(second)
 	}
 }
 
