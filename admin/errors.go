@@ -16,6 +16,9 @@ var (
 	ErrExists = errors.New("already exists with other settings")
 	// ErrNoGroup means that no broker knows the group, or that one that should doesn't (rocketkit.Code is 26 then).
 	ErrNoGroup = errors.New("no such group: create it first, or check its name and tenant")
+	// ErrNoMember means that no broker knows a member of the group by that client id: it has stopped, or never was. See
+	// Connections for those there are.
+	ErrNoMember = errors.New("no such member is connected")
 	// ErrResetPending means that a broker ignored an offset, because another reset of the group on that queue waits for
 	// the group's next pull. Start a consumer of the group, or wait until a running one has pulled, and set it again.
 	ErrResetPending = errors.New("ignored: an earlier reset of this queue waits for the group's next pull")

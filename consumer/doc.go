@@ -13,6 +13,9 @@
 // what they are called, and any other error, like a panic, has it delivered again after RocketMQ's own backoff, until
 // the group's retries are used up and it goes to the dead-letter topic.
 //
+// A topic has [Topic].Workers, and up to MaxWorkers while its messages wait. [Consumer.Stats] tells what they do, and what
+// holds a queue back; RocketMQ's own tools are told the same.
+//
 // A topic's [Batching] has its messages handled several at once, each with a verdict of its own; [JSON] gives a handler
 // the body as a value. Tags or an SQL92 expression say which messages of a topic are wanted, the same in all members of the
 // group: those that differ are named in [Stats].

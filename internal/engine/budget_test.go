@@ -120,3 +120,16 @@ func TestBudgetSharedWake(t *testing.T) {
 		t.Fatal("parked for want of shared bytes, and not woken when another topic gave 100 back")
 	}
 }
+
+// A topic's budget is for as many workers as there may be.
+func TestBudgetFollowsMaxWorkers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for workers, want := range map[[2]int]int{{4, 0}: minCached, {4, 300}: 1200, {500, 0}: 2000, {500, 600}: 2400} {
+		cfg := config((&got{}).handle)
+		cfg.Topics["t"] = Topic{Workers: workers[0], MaxWorkers: workers[1], Handle: cfg.Topics["t"].Handle}
+		if most := r.engine(cfg).topics[topicT].budget.maxMessages; most != want {
+			t.Errorf("%d to %d workers: at most %d messages, want %d", workers[0], workers[1], most, want)
+		}
+	}
+}

@@ -98,9 +98,9 @@ func (t *topic) busy() string {
 }
 
 // String names the handler by its message.
-func (h *handlerContext) String() string {
+func (c *handlerContext) String() string {
 	return fmt.Sprintf("handler of message %s, offset %d of %s, which has run for %v",
-		h.raw.ID(), h.offset, h.queue.public, time.Since(h.began).Round(time.Millisecond))
+		c.raw.ID(), c.offset, c.queue.public, time.Since(c.began).Round(time.Millisecond))
 }
 
 // counts is how many messages a window has that aren't finished.

@@ -20,12 +20,12 @@ func (r *running) held() string {
 	return queueOf(r.Snapshot().Topics["t"], 0).HeldBy
 }
 
-func (r *running) wantHeld(t *testing.T, when string, parts ...string) {
-	t.Helper()
+func (r *running) wantHeld(when string, parts ...string) {
+	r.t.Helper()
 	held := r.held()
 	for _, part := range parts {
 		if !strings.Contains(held, part) || held == "" != (part == "") {
-			t.Errorf("%s: held by %q, want %q in it", when, held, part)
+			r.t.Errorf("%s: held by %q, want %q in it", when, held, part)
 		}
 	}
 }
@@ -33,7 +33,7 @@ func (r *running) wantHeld(t *testing.T, when string, parts ...string) {
 // TestHeldBy: the Snapshot says of a queue that stands what it waits for, and nothing of one that moves.
 func TestHeldBy(t *testing.T) {
 	t.Parallel()
-	for name, try := range map[string]func(t *testing.T, r *rig){
+	for name, try := range map[string]func(r *rig){
 		"failing pulls":   heldByPulls,
 		"slow handler":    heldByHandler,
 		"full budget":     heldByBudget,
@@ -48,7 +48,7 @@ func TestHeldBy(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
 				r.Topic(topicT, 1)
-				try(t, r)
+				try(r)
 			})
 		})
 	}
@@ -74,9 +74,9 @@ func (r *rig) blockedBy(workers int, stuck func(m *rocketkit.Message) bool) (e *
 func all(*rocketkit.Message) bool     { return true }
 func first(m *rocketkit.Message) bool { return m.Offset() == 0 }
 
-func heldByPulls(t *testing.T, r *rig) {
+func heldByPulls(r *rig) {
 	e := r.run(config((&got{}).handle))
-	e.wantHeld(t, "at its end", "")
+	e.wantHeld("at its end", "")
 	r.Script(func(_ *scriptedConn, req *frame.Frame) *frame.Frame {
 		if req.Code == protocol.ReqPullMessage {
 			return refuse(protocol.CodeSystemError, "disk of red%t broken")
@@ -85,68 +85,68 @@ func heldByPulls(t *testing.T, r *rig) {
 	})
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "pulls are refused", "pulls fail: ", "disk of t broken")
+	e.wantHeld("pulls are refused", "pulls fail: ", "disk of t broken")
 	r.Script(nil)
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "pulls work again", "")
+	e.wantHeld("pulls work again", "")
 }
 
-func heldByHandler(t *testing.T, r *rig) {
+func heldByHandler(r *rig) {
 	e, release := r.blockedBy(4, first)
 	r.Send(topicT, 0, "m0", "m1")
 	time.Sleep(900 * time.Millisecond)
-	e.wantHeld(t, "the handler has just begun", "")
+	e.wantHeld("the handler has just begun", "")
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "a handler runs", "handler of message id-m0, offset 0 of t/b/0, which has run for 1m0.")
+	e.wantHeld("a handler runs", "handler of message id-m0, offset 0 of t/b/0, which has run for 1m0.")
 	release()
-	e.wantHeld(t, "it has returned", "")
+	e.wantHeld("it has returned", "")
 }
 
-func heldByBudget(t *testing.T, r *rig) {
+func heldByBudget(r *rig) {
 	e, release := r.blockedBy(1, all)
 	r.Send(topicT, 0, numbered("m", 2*minCached)...)
-	eventually(t, "the budget full", func() bool { return e.Snapshot().Topics["t"].Cached >= minCached })
-	e.wantHeld(t, "the topic is full", "budget full: the topic holds 1024 messages, as many as it may; handler of message id-m00000")
+	eventually(r.t, "the budget full", func() bool { return e.Snapshot().Topics["t"].Cached >= minCached })
+	e.wantHeld("the topic is full", "budget full: the topic holds 1024 messages, as many as it may; handler of message id-m00000")
 	release()
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "all are handled", "")
+	e.wantHeld("all are handled", "")
 }
 
-func heldByWindow(t *testing.T, r *rig) {
+func heldByWindow(r *rig) {
 	e, release := r.blockedBy(2, first)
 	r.Send(topicT, 0, numbered("m", maxSpan+100)...)
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "the window is full", "window full: 655", " messages received from offset 0 on", "; handler of message id-m00000, offset 0 of t/b/0")
+	e.wantHeld("the window is full", "window full: 655", " messages received from offset 0 on", "; handler of message id-m00000, offset 0 of t/b/0")
 	release()
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "all are handled", "")
+	e.wantHeld("all are handled", "")
 }
 
-func heldByWorkers(t *testing.T, r *rig) {
+func heldByWorkers(r *rig) {
 	r.Topic(topicT, 2)
 	e, release := r.blockedBy(2, func(m *rocketkit.Message) bool { return m.Queue().ID == 1 })
 	r.Send(topicT, 1, "a", "b")
 	time.Sleep(time.Minute)
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "another queue's handlers have all workers",
+	e.wantHeld("another queue's handlers have all workers",
 		"1 messages wait for a worker, the first for 1m0s; 2 of at most 2 are busy, the longest with the handler of message id-a, offset 0 of t/b/1")
 	release()
-	e.wantHeld(t, "they have returned", "")
+	e.wantHeld("they have returned", "")
 }
 
-func heldByPause(t *testing.T, r *rig) {
+func heldByPause(r *rig) {
 	e := r.run(config((&got{}).handle))
 	e.topics[topicT].pool.Resize(0, 0)
-	e.wantHeld(t, "paused, with nothing to do", "")
+	e.wantHeld("paused, with nothing to do", "")
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Second)
-	e.wantHeld(t, "paused", "paused: the topic has no workers")
+	e.wantHeld("paused", "paused: the topic has no workers")
 	e.topics[topicT].pool.Resize(1, 1)
-	e.wantHeld(t, "going on", "")
+	e.wantHeld("going on", "")
 }
 
-func heldByFailing(t *testing.T, r *rig) {
+func heldByFailing(r *rig) {
 	r.Script(refuseSendBack("", refuse(protocol.CodeSystemError, "disk full")))
 	cfg := config(func(_ context.Context, m *rocketkit.Message) error {
 		if m.Attempt() == 1 {
@@ -157,13 +157,13 @@ func heldByFailing(t *testing.T, r *rig) {
 	e := r.run(cfg)
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "the broker takes nothing back", "a failing message at offset 0")
+	e.wantHeld("the broker takes nothing back", "a failing message at offset 0")
 	r.Script(nil)
 	time.Sleep(time.Minute)
-	e.wantHeld(t, "the broker has taken it back", "")
+	e.wantHeld("the broker has taken it back", "")
 }
 
-func heldByGivingUp(t *testing.T, r *rig) {
+func heldByGivingUp(r *rig) {
 	e, release := r.blockedBy(4, all)
 	r.Send(topicT, 0, "m0", "m1")
 	time.Sleep(time.Second)
@@ -173,7 +173,7 @@ func heldByGivingUp(t *testing.T, r *rig) {
 	for _, q := range q {
 		if q.topic.physical == topicT {
 			if held := q.heldBy(); !strings.HasPrefix(held, "given up: 2 messages are still to be finished; handler of message id-m0") {
-				t.Errorf("held by %q", held)
+				r.t.Errorf("held by %q", held)
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func TestRunningInfo(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"state": "running", "error t": `drop: of "no" use`, "held t/b/0": "handler of message id-stuck, offset 2 of t/b/0",
-			"topic t": "handled=2 failed=1 cached=1; in the last 25s 3, in 13.333ms each, 20ms at most; longest running: message id-stuck, offset 2 of t/b/0, since 2000-",
+			"topic t": "handled=2 failed=1 cached=1; last 25s: 3 returned, mean 13.333ms, max 20ms; longest running: message id-stuck, offset 2 of t/b/0, since 2000-",
 			"topic u": "handled=0 failed=0 cached=0",
 		} {
 			if got := info.UserInfo[name]; !strings.Contains(got, want) {

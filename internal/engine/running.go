@@ -103,9 +103,9 @@ func (h *handlerContext) returned() {
 	now := h.queue.engine.now()
 	took := now.Sub(h.began)
 	h.endAt(now)
+	pprof.SetGoroutineLabels(h.topic.labels) // before another gets the seat, and its labels
 	h.seat.taken.Store(nil)
 	h.topic.seats.leave(h.seat)
-	pprof.SetGoroutineLabels(h.topic.labels)
 	h.topic.times.add(now, took)
 	if second := now.Unix(); h.queue.handled.Load() != second { // most find it noted
 		h.queue.handled.Store(second)

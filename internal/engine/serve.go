@@ -69,6 +69,7 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 	info := &protocol.ConsumerRunningInfo{
 		Properties: map[string]string{
 			protocol.RunningNameServers: strings.Join(e.view.NameServers(), ";"),
+			protocol.RunningVersion:     "rocketkit",
 			protocol.RunningConsumeType: protocol.ConsumePassively,
 			protocol.RunningOrderly:     fmt.Sprint(e.orderly()),
 			protocol.RunningStartTime:   fmt.Sprint(e.started.UnixMilli()),
@@ -120,7 +121,7 @@ func (t *topic) status(handlers Times) protocol.ConsumeStatus {
 func (s *TopicSnapshot) describe(name string, into map[string]string) {
 	text := fmt.Sprintf("handled=%d failed=%d cached=%d", s.Handled, s.Failed, s.Cached)
 	if s.Times.Count > 0 {
-		text += fmt.Sprintf("; in the last %v %d, in %v each, %v at most",
+		text += fmt.Sprintf("; last %v: %d returned, mean %v, max %v",
 			s.Times.Over.Round(time.Second), s.Times.Count, s.Times.Mean.Round(time.Microsecond), s.Times.Max.Round(time.Microsecond))
 	}
 	if s.Longest != (RunningHandler{}) {

@@ -38,11 +38,11 @@ func (e *Engine) stacks() string {
 
 // stackIn finds the handler's goroutine in a profile in text form, whose records end with an empty line and name the
 // labels in their second.
-func (h *handlerContext) stackIn(profile string) string {
+func (c *handlerContext) stackIn(profile string) string {
 	marks := []string{
-		fmt.Sprintf("%q:%q", "group", h.topic.seats.group),
-		fmt.Sprintf("%q:%q", "topic", h.topic.name),
-		fmt.Sprintf("%q:%q", seatLabel, fmt.Sprint(h.seat.number)),
+		fmt.Sprintf("%q:%q", "group", c.topic.seats.group),
+		fmt.Sprintf("%q:%q", "topic", c.topic.name),
+		fmt.Sprintf("%q:%q", seatLabel, fmt.Sprint(c.seat.number)),
 	}
 	for record := range strings.SplitSeq(profile, "\n\n") {
 		_, rest, _ := strings.Cut(record, "\n")

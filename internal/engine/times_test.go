@@ -35,7 +35,7 @@ func TestRecentTimes(t *testing.T) {
 				failed++
 			}
 			now += time.Duration(rapid.IntRange(0, 3000).Draw(t, "later")) * time.Millisecond
-			oldest := max(now/recentStep-recentSteps+1, 0) * recentStep
+			oldest := time.Duration(max(int64(now/recentStep)-recentSteps+1, 0) * int64(recentStep))
 			var want Times
 			var wantOK, wantFailed int64
 			for _, a := range all {

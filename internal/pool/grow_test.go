@@ -11,6 +11,7 @@ import (
 
 // blocking is a pool whose items take as long as they say; it ends with the test.
 func blocking(t *testing.T, cfg Config) *Pool[time.Duration] {
+	t.Helper()
 	p := New(cfg, func(d time.Duration) { time.Sleep(d) })
 	t.Cleanup(func() {
 		p.Stop()

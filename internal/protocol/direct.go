@@ -6,8 +6,6 @@ import (
 	"github.com/rocketkit/rocketkit/internal/frame"
 )
 
-// Members run a message for a tool, which rocketkit's refuse so far: mqtest, which relays it, and its tests need this file.
-
 // ConsumeDirectly is request 309 (CONSUME_MESSAGE_DIRECTLY): a tool asks a broker to have one member run its handler on
 // one message, which the broker adds to the request. Answered by [ParseConsumeResult].
 type ConsumeDirectly struct {

@@ -3,7 +3,7 @@ package protocol
 import "github.com/rocketkit/rocketkit/internal/frame"
 
 // GetConsumerConnection is request 203 (GET_CONSUMER_CONNECTION_LIST) to one broker. A group without members there is
-// answered with CONSUMER_NOT_ONLINE. Answered by [ParseConsumerConnection]. It is sent by tools, and here by tests.
+// answered with CONSUMER_NOT_ONLINE. Answered by [ParseConsumerConnection].
 type GetConsumerConnection struct{ Group string }
 
 // Frame gives the request in the fields of GetConsumerConnectionListRequestHeader.
