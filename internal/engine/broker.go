@@ -45,9 +45,9 @@ func (e *Engine) work(b *broker) {
 }
 
 // rounds does a round of work whenever some is wanted, until ctx ends. After one it waits ten times as long as that took,
-// so that much work costs no more than a tenth of the time, but no less than least and no more than most. While rounds fail
-// it waits maxBackoff at least.
-func rounds(ctx context.Context, wanted <-chan struct{}, least, most time.Duration, do func(failing bool) error) {
+// so that much work costs no more than a tenth of the time, but no less than the round says and no more than most. While
+// rounds fail it waits maxBackoff at least.
+func rounds(ctx context.Context, wanted <-chan struct{}, most time.Duration, do func(failing bool) (least time.Duration, err error)) {
 	failing := false
 	for {
 		select {
@@ -55,8 +55,9 @@ func rounds(ctx context.Context, wanted <-chan struct{}, least, most time.Durati
 			return
 		case <-wanted:
 		}
-		began, pause := time.Now(), least
-		if failing = do(failing) != nil; failing {
+		began := time.Now()
+		pause, err := do(failing)
+		if failing = err != nil; failing {
 			pause = maxBackoff
 		}
 		if sleep(ctx, min(max(pause, 10*time.Since(began)), most)) != nil {

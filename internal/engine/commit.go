@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -11,7 +13,8 @@ import (
 // committer commits the queues of one broker soon after their floor has moved. Brokers would take an offset along with
 // each pull, but those of 5.x store it over one that an operator has just reset; a commit of its own they then ignore.
 type committer struct {
-	wanted chan struct{}
+	wanted   chan struct{}
+	messages atomic.Int64 // by how many the present round has raised offsets
 
 	mu     sync.Mutex
 	queues []*queue // moved since they were last committed
@@ -40,7 +43,8 @@ func (c *committer) take() []*queue {
 // run commits until ctx ends. The commits themselves don't end with ctx: one that is given up may reach the broker after
 // the next, and take the offset back.
 func (c *committer) run(ctx context.Context, e *Engine) {
-	rounds(ctx, c.wanted, commitAfter, commitWithin, func(failing bool) error {
+	rounds(ctx, c.wanted, commitWithin, func(failing bool) (time.Duration, error) {
+		c.messages.Store(0)
 		err := e.commit(context.WithoutCancel(ctx), c.take(), false)
 		switch {
 		case err != nil && !failing:
@@ -48,7 +52,7 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 		case err == nil && failing:
 			e.log.Info("commits work again")
 		}
-		return err
+		return min(max(commitAfter, time.Duration(c.messages.Load())*commitPer), commitBusy), err
 	})
 }
 
@@ -108,6 +112,9 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	defer q.mu.Unlock()
 	if q.window == w {
 		q.committed = floor
+	}
+	if last >= 0 {
+		q.broker.commits.messages.Add(floor - last)
 	}
 	return nil
 }

@@ -75,6 +75,8 @@ const (
 	holdPull       = 15 * time.Second       // how long a broker may hold a pull: the Java client's brokerSuspendMaxTimeMillis
 	pullTimeout    = 30 * time.Second       // the Java client's consumerTimeoutMillisWhenSuspend
 	commitAfter    = 10 * time.Millisecond  // at least, between a broker's rounds of commits: a kill -9 repeats what finished within it
+	commitPer      = 10 * time.Microsecond  // and as much longer for each message, so that full speed costs brokers few commits,
+	commitBusy     = 50 * time.Millisecond  // but no longer than this
 	commitWithin   = time.Second            // at most, however long a round took
 	askResetEvery  = 5 * time.Second        // a queue that has no room asks so often whether an operator has moved it
 	announceWithin = 30 * time.Second       // how long brokers may take to announce the retry topic they make at the first heartbeat

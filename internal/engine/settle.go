@@ -70,7 +70,7 @@ func (s *settler) count() int {
 // run tries again until ctx ends; what is left then is abandoned, to be delivered again to whoever owns its queue.
 func (s *settler) run(ctx context.Context, e *Engine) {
 	defer s.close(e)
-	rounds(ctx, s.wanted, minBackoff, maxBackoff, func(failing bool) error {
+	rounds(ctx, s.wanted, maxBackoff, func(failing bool) (time.Duration, error) {
 		taken := s.take()
 		trying := withoutLost(taken)
 		failed, err := round(trying, func(u unsettled) error { return e.settleAgain(context.WithoutCancel(ctx), u) })
@@ -81,7 +81,7 @@ func (s *settler) run(ctx context.Context, e *Engine) {
 		case err == nil && failing:
 			e.log.Info("failed messages are taken back again")
 		}
-		return err
+		return minBackoff, err
 	})
 }
 
