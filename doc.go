@@ -8,8 +8,8 @@
 //	defer client.Close(ctx)
 //
 // The Client holds the sockets, the routes and the heartbeat, and serves any number of tenants ([Client.For]),
-// producers (package producer), consumers (package consumer) and administrators (package admin). [Run] runs what has a
-// Run method until its context ends or one of them fails.
+// producers (package producer), consumers (package consumer), readers without a group (package reader) and administrators
+// (package admin). [Run] runs what has a Run method until its context ends or one of them fails.
 //
 // Names that a service uses are logical: "orders" is "red%orders" on the broker when the tenant is "red", and no
 // message, error or log line shows the prefix.

@@ -14,8 +14,9 @@ type Batching struct {
 	// Handler is called for each batch.
 	Handler BatchHandler
 
-	// Size is the most messages of a batch. 0 means 100; at most 10,000. Up to (Workers + 1) * Size messages are held in
-	// memory, within 262,144 and 64 MiB of bodies for the topic: when no more may be held, a batch goes out as it is.
+	// Size is the most messages of a batch. 0 means 100; at most 10,000. Up to (MaxWorkers + 1) * Size messages are held
+	// in memory, or 1,024 if that is more, within 262,144 and 64 MiB of bodies for the topic: when no more may be held, a
+	// batch goes out as it is.
 	Size int
 
 	// Wait is how long the first message of a batch waits for more, counted from its arrival at the consumer. A batch is

@@ -57,7 +57,7 @@ type Topic struct {
 	// Handler is called for each message.
 	Handler Handler
 
-	// Batch has the messages handled several at once, in place of Handler.
+	// Batch has the messages handled several at once, in place of Handler; not with an Order.
 	Batch Batching
 
 	// Tags are those of the messages wanted; none means all.
@@ -81,7 +81,7 @@ type Topic struct {
 	// batch as a whole. 0 means 1 min; negative means none.
 	Timeout time.Duration
 
-	// Order says which messages are handled one after the other. 0 is OrderNone: none.
+	// Order says which messages are handled one after the other. 0 is OrderNone: none. It goes with a Handler only.
 	Order Order
 
 	// Key tells a message's key, for OrderKey only; an empty key is none. nil means Message.ShardingKey. All messages of

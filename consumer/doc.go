@@ -27,6 +27,9 @@
 // A topic's [Order] keeps messages in order: [OrderKey] those of one key, [OrderQueue] those of one queue. A failing
 // message is then retried in its place.
 //
+// A new group begins where [Config].Start says. [Offsets] keeps its positions in a store of the caller's, such as the
+// database that handlers write to.
+//
 // When members come or go, a queue changes hands under the broker's lock on it: who loses it finishes and commits what it
 // has begun, and who gains it waits for that. So scaling and rolling restarts repeat nothing among members that run
 // rocketkit. A member that was killed is not waited for. One that is frozen is, until its lock lapses after 60 s; when it

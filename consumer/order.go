@@ -11,7 +11,9 @@ import "github.com/rocketkit/rocketkit/internal/engine"
 // once. It is never skipped, and never sent to the group's retry topic; attempts are counted by this process, so after
 // a stop, or when its queue goes to another member, they begin at 1 again.
 //
-// For the order to hold, all members of a group must have the same Order for a topic. docs/ordering.md says what is promised, and what is not.
+// For the order to hold, all members of a group must have the same Order for a topic, and take the queues' locks, as
+// rocketkit's and the Java client's orderly listeners do. A topic with a Batch has no Order. docs/ordering.md says what is
+// promised, and what is not.
 type Order int
 
 // The orders.
@@ -22,7 +24,7 @@ const (
 	// OrderKey keeps the order of the messages of one queue that have the same key; those of different keys are
 	// handled at the same time, on the topic's workers. Messages without a key are one more such row in each queue. A
 	// failing message holds back its own key alone, until the messages that wait behind it fill what the topic may hold:
-	// about 1,024 messages of the topic, or 4 for each worker if that is more, or 64 MiB of bodies, over all of the
+	// about 1,024 messages of the topic, or 4 for each of MaxWorkers if that is more, or 64 MiB of bodies, over all of the
 	// topic's queues that this member owns; or until 65,536 messages of its queue, from it on, have been received. From then on
 	// the topic, or in the last case the queue, receives nothing more until the message is done or dead-lettered.
 	OrderKey

@@ -8,10 +8,10 @@ import (
 
 // Stats is a Consumer at one moment.
 type Stats struct {
-	State      string // "starting", "running", "draining" or "stopped"
-	WaitingFor string // what a starting consumer waits for, such as name servers that don't answer; else empty
-	Unsettled  int    // messages that failed and that their broker hasn't taken back yet; tried again each second
-	Topics     map[string]TopicStats
+	State      string                // "starting", "running", "draining" or "stopped"
+	WaitingFor string                // what a starting consumer waits for, such as name servers that don't answer; else empty
+	Unsettled  int                   // messages that failed and that their broker hasn't taken back yet; tried again each second
+	Topics     map[string]TopicStats // by logical name
 
 	OffsetsError string // why the last call of Config.Offsets failed; empty when it worked, and without Offsets
 
@@ -83,9 +83,10 @@ type QueueStats struct {
 	Waiting      int       // received, and neither handled nor failed yet
 	RunningSince time.Time // since when the handler runs that has run longest; zero when none runs
 
-	// HeldBy says what keeps the queue from going on: that pulls fail and why, that a bound of memory is reached, which
-	// handler has run longest where that is a second or more, that messages wait for a worker, or that a failing message
-	// isn't taken back. Empty when nothing does. It is for people: its wording may change.
+	// HeldBy says what keeps the queue from going on: that another member still holds its lock, that pulls fail and why,
+	// that a bound of memory is reached, which handler has run longest where that is a second or more, that messages wait
+	// for a worker, that a failing message is to be retried in its place, or that one isn't taken back. Empty when nothing
+	// does. It is for people: its wording may change.
 	HeldBy string
 }
 

@@ -87,13 +87,15 @@ func New(client *rocketkit.Client, cfg Config) (*Reader, error) {
 			return nil, configError("Group", "%v", err)
 		}
 	}
+	filter := "Tags"
 	if cfg.SQL != "" {
+		filter = "SQL"
 		r.sub, err = protocol.SubscriptionSQL(r.topic, cfg.SQL)
 	} else {
 		r.sub, err = protocol.SubscriptionFor(r.topic, strings.Join(cfg.Tags, "||"))
 	}
 	if err != nil {
-		return nil, configError("Tags", "%v", err)
+		return nil, configError(filter, "%v", err)
 	}
 	return r, nil
 }

@@ -292,7 +292,7 @@ func TestTags(t *testing.T) {
 			w.t.Fatal(m, err)
 		}
 		for _, q := range none.Stats().Queues {
-			if q.Position != w.end(q.Queue) || q.Lag() != 0 {
+			if q.Position != w.end(q.Queue) || q.Lag != 0 {
 				w.t.Errorf("%+v", q)
 			}
 		}

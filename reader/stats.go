@@ -73,14 +73,7 @@ type QueueStats struct {
 	Skipped   int64     // offsets passed over because the broker had no longer what was there
 	LastPull  time.Time // when the broker last answered; zero before the first answer
 	LastError string    // why the last attempt to read failed; empty after one that worked
-}
-
-// Lag returns how many messages the queue holds from its position on, as of LastPull; 0 while that isn't known.
-func (s QueueStats) Lag() int64 {
-	if s.Position < 0 {
-		return 0
-	}
-	return max(0, s.Max-s.Position)
+	Lag       int64     // how many messages are stored from Position on, as of LastPull; -1 while that isn't known
 }
 
 // Stats reads the state of the Reader; it asks no server. An idle queue's pull is answered each 15 s, one that has
@@ -96,7 +89,10 @@ func (r *Reader) Stats() Stats {
 		}
 	}
 	for name, q := range r.queues {
-		queue := QueueStats{Queue: name, Position: q.position, Max: q.maxOffset, Skipped: q.skipped, LastPull: q.pulled}
+		queue := QueueStats{Queue: name, Position: q.position, Max: q.maxOffset, Skipped: q.skipped, LastPull: q.pulled, Lag: -1}
+		if q.position >= 0 && !q.pulled.IsZero() {
+			queue.Lag = max(0, q.maxOffset-q.position)
+		}
 		if q.why != nil {
 			queue.LastError = q.why.Error()
 		}

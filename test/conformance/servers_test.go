@@ -9,8 +9,8 @@ import (
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
-// One name server away, then a broker too, then all name servers: what is left goes on; the broker's queues are given up
-// and come back with it, and nothing is lost.
+// One name server away, then a broker too, then all name servers: what is left goes on; the broker's queues go on when it
+// is back, and nothing is lost.
 func TestServersComeAndGo(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Run(t, testcluster.Config{NameServers: 2, Brokers: 2})
