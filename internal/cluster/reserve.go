@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	reserveBytes = 16 << 20
+	reserveBytes = 32 << 20
 	reserveLimit = 256 << 20 // with less than this as its memory limit (GOMEMLIMIT) a process has none to spare
 )
 
 // reserve is memory that is set aside and never touched, so that it takes addresses and no memory. What consumers receive
 // is garbage a moment later, 40 kB with each pull; in a process with little else on its heap the collector runs for each
-// 4 MB of it, and takes more time than the messages. It runs for each 16 MB and more when so much is held.
+// 4 MB of it, and takes more time than the messages. It runs for each 32 MB when so much is held.
 type reserve struct {
 	mu    sync.Mutex
 	users int
