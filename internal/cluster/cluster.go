@@ -28,6 +28,7 @@ type Cluster struct {
 	routes  *route.Table
 	members members
 	outages outages
+	reserve reserve
 
 	stop context.CancelFunc
 	done sync.WaitGroup

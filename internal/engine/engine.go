@@ -26,6 +26,7 @@ type Engine struct {
 	deadLetters *topic // the one dead-letter topic it receives; nil when none or several
 	member      cluster.Member
 	bytes       allowance
+	traffic     traffic
 	others      *comparer
 	directs     *window // the messages that brokers have had handled directly
 	keep        *keeper // nil when offsets are kept on the brokers alone
@@ -131,6 +132,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.handlers, e.cancelHandlers = context.WithCancel(context.WithoutCancel(ctx))
 	defer e.cancelHandlers()
 	defer e.setState(Stopped, "")
+	defer e.traffic.end()
 
 	if err := e.awaitRoutes(ctx); err != nil {
 		return stopped(ctx, err)

@@ -125,6 +125,7 @@ func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
 			return nil
 		}
 	case protocol.PullFound:
+		q.engine.received(len(result.Body))
 		var err error
 		if messages, err = protocol.DecodeMessages(result.Body, q.id.Topic); err != nil {
 			return fmt.Errorf("block at offset %d: %w", asked, err)
