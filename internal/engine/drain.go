@@ -12,6 +12,7 @@ import (
 // canceled. It returns an error when handlers didn't return even so.
 func (e *Engine) drain() error {
 	e.setState(Draining, "")
+	ends := time.Now().Add(e.cfg.Drain)
 	owned, lost := e.ownedAndLost()
 	for _, q := range owned {
 		q.stop()
@@ -44,12 +45,17 @@ func (e *Engine) drain() error {
 		return fmt.Errorf("%d messages were still being handled %v after their context had ended and will be delivered again: "+
 			"their handlers ignore it, or their broker doesn't take them back", left, afterCancel)
 	}
-	return e.awaitPools()
+	if e.awaitPools(time.Until(ends)) != nil {
+		e.log.Warn("drain time is over, canceling handlers of messages that a reset or another member has taken from us", "drain", e.cfg.Drain)
+		e.cancelHandlers()
+	}
+	return e.awaitPools(afterCancel)
 }
 
-// awaitPools lets the workers that have finished their last message return.
-func (e *Engine) awaitPools() error {
-	ctx, cancel := context.WithTimeout(context.Background(), afterCancel)
+// awaitPools lets the workers that have finished their last message return, and the handlers whose messages no window
+// counts any more: those from before a reset, and those that outlasted the queue they came from.
+func (e *Engine) awaitPools(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), max(limit, minBackoff))
 	defer cancel()
 	for _, t := range e.topics {
 		if t.pool == nil {
