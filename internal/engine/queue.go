@@ -144,6 +144,9 @@ func (q *queue) locate(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.window != nil {
+		return nil // a reset has said where, since we asked
+	}
 	q.window, q.position, q.committed = q.windowAt(offset), offset, offset
 	if q.kept = offset; q.engine.keep != nil {
 		q.committed = -1 // the broker is yet to be told

@@ -544,3 +544,33 @@ func TestHeldMessagesKeepTheirRoom(t *testing.T) {
 		}
 	})
 }
+
+// TestResetBeatsTheStart: a reset that comes while a queue asks for its position is not undone by the answer.
+func TestResetBeatsTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 1)
+		r.Send(topicT, 0, numbered("m", 100)...)
+		asked := 0
+		r.Script(func(c *scriptedConn, req *frame.Frame) *frame.Frame {
+			if req.Code != protocol.ReqQueryConsumerOffset || field(req, "topic") != topicT {
+				return nil
+			}
+			if asked++; asked == 1 {
+				return nil // the seeding
+			}
+			time.AfterFunc(2*time.Second, func() { c.Answer(req, number("offset", 0)) })
+			return noAnswer
+		})
+		g := &got{}
+		e := r.run(config(g.handle))
+		time.Sleep(time.Second)
+		e.reset(map[protocol.Queue]int64{{Topic: topicT, Broker: "b"}: 90})
+		time.Sleep(time.Minute)
+		if n := g.len(); n != 10 {
+			t.Errorf("%d handled, want the last 10", n)
+		}
+		e.mustStop()
+	})
+}
