@@ -67,15 +67,16 @@ func (q *queue) correct(ctx context.Context, address string, result *protocol.Pu
 }
 
 // behindEnd finds where to go on in a queue that ends before our position. It was cut, as by a broker that has crashed
-// before its last messages were on disk: then what is left has been received, and its end is the place. Or the topic was
-// deleted and created anew: then all of it is new to us. Without a message received since the queue is ours nothing tells,
-// and the end it is, as in RocketMQ's own clients.
+// before its last messages were on disk: then what is left has been received, and its end is the place, or the oldest
+// message that isn't finished, since what was received counts no more once the position is moved. Or the topic was deleted
+// and created anew: then all of it is new to us. Without a message received since the queue is ours nothing tells, and the
+// end it is, as in RocketMQ's own clients.
 func (q *queue) behindEnd(ctx context.Context, address string, result *protocol.PullResult) (int64, error) {
 	anew, err := q.isNew(ctx, address, result.MinOffset, result.NextOffset)
 	if anew {
 		return result.MinOffset, err
 	}
-	return result.NextOffset, err
+	return min(result.NextOffset, q.current().floor()), err
 }
 
 // heldLong is how long a pull was held after which its topic may have become another one.

@@ -232,3 +232,41 @@ func TestQueueThatEndsBeforeThePosition(t *testing.T) {
 		})
 	}
 }
+
+// TestCutQueueKeepsWhatIsUnfinished: a queue that was cut goes on at its end only when all that is left of it was handled;
+// what was received and has not begun is handled first.
+func TestCutQueueKeepsWhatIsUnfinished(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]Order{"unordered": OrderNone, "in order": OrderQueue} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				all := numbered("m", 100)
+				r.Send(topicT, 0, all...)
+				release := make(chan struct{})
+				g := &got{}
+				e := r.run(inOrder(order, 4, func(_ context.Context, m *rocketkit.Message) error { <-release; g.add(m); return nil }))
+				eventually(t, "all received", func() bool { return e.Snapshot().Topics["t"].Queues[0].Position == 100 })
+				r.mu.Lock()
+				q := r.brokers["b"].topics[topicT][0]
+				q.messages, r.brokers["b"].log = q.messages[:80], r.brokers["b"].log[:80]
+				r.mu.Unlock()
+				time.Sleep(time.Minute) // the held pull ends, and the next is told
+				close(release)
+				time.Sleep(time.Minute)
+				handled := slices.Compact(g.sorted())
+				for _, body := range all[:80] {
+					if !slices.Contains(handled, body) {
+						t.Fatalf("%s was never handled, committed %d", body, r.Offset(groupG, topicT, 0))
+					}
+				}
+				e.mustStop()
+				if got := r.Offset(groupG, topicT, 0); got != 80 {
+					t.Errorf("committed %d, want 80", got)
+				}
+			})
+		})
+	}
+}
