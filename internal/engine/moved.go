@@ -134,7 +134,7 @@ func (q *queue) locateAgain(ctx context.Context) error {
 		return err
 	}
 	if !found {
-		offset, err := q.engine.startOffset(ctx, q)
+		offset, err := q.oldest(ctx)
 		if err != nil {
 			return err
 		}
@@ -145,6 +145,20 @@ func (q *queue) locateAgain(ctx context.Context) error {
 	q.unsure.Store(false)
 	q.moved()
 	return nil
+}
+
+// oldest has the queue begin at its oldest message, whatever is kept of the topic that it belonged to before, and whatever
+// the group's start was.
+func (q *queue) oldest(ctx context.Context) (int64, error) {
+	offset, err := q.engine.firstOffset(ctx, q.id, false)
+	if err != nil {
+		return 0, err
+	}
+	if q.engine.keep != nil {
+		return offset, q.engine.keepStart(ctx, q, offset)
+	}
+	_, err = q.engine.storeOffset(ctx, q.id, offset)
+	return offset, err
 }
 
 // follow goes where the broker moved the position to, and says why. It is false when what was received before still
