@@ -851,3 +851,32 @@ func TestStopAfterReset(t *testing.T) {
 		})
 	}
 }
+
+// TestStopCancelsWhatOutlastedItsQueue: a handler that still runs when Drain has passed since its queue was lost is waited
+// for by a stop as any other, and canceled in the end.
+func TestStopCancelsWhatOutlastedItsQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 2)
+		var canceled atomic.Bool
+		cfg := config(func(ctx context.Context, _ *rocketkit.Message) error {
+			<-ctx.Done()
+			canceled.Store(true)
+			return ctx.Err()
+		})
+		cfg.Topics["t"] = Topic{Workers: 4, Handle: cfg.Topics["t"].Handle}
+		cfg.Drain = 5 * time.Second
+		e := r.run(cfg)
+		r.Send(topicT, 1, "hangs")
+		time.Sleep(time.Second)
+		r.AddMember(groupG, "zz") // takes queue 1
+		eventually(t, "queue given up", func() bool { return ownedQueues(e) == 1 })
+		time.Sleep(time.Minute)
+		start := time.Now()
+		e.mustStop()
+		if took := time.Since(start); !canceled.Load() || took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("canceled %v after %v, want after Drain", canceled.Load(), took)
+		}
+	})
+}
