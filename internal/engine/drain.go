@@ -46,14 +46,14 @@ func (e *Engine) drain() error {
 			"their handlers ignore it, or their broker doesn't take them back", left, afterCancel)
 	}
 	if e.awaitPools(time.Until(ends)) != nil {
-		e.log.Warn("drain time is over, canceling handlers of messages that a reset or another member has taken from us", "drain", e.cfg.Drain)
+		e.log.Warn("drain time is over, canceling handlers of queues that we have lost", "drain", e.cfg.Drain)
 		e.cancelHandlers()
 	}
 	return e.awaitPools(afterCancel)
 }
 
 // awaitPools lets the workers that have finished their last message return, and the handlers whose messages no window
-// counts any more: those from before a reset, and those that outlasted the queue they came from.
+// counts any more: those that outlasted the letting go of their queue.
 func (e *Engine) awaitPools(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(limit, minBackoff))
 	defer cancel()
@@ -89,12 +89,15 @@ func awaitIdle(windows []*window, limit time.Duration) (left int) {
 	return 0
 }
 
+// windowsOf lists the queues' windows, with those of before a reset.
 func windowsOf(queues []*queue) []*window {
 	windows := make([]*window, 0, len(queues))
 	for _, q := range queues {
-		if w := q.current(); w != nil {
-			windows = append(windows, w)
+		q.mu.Lock()
+		if windows = append(windows, q.former...); q.window != nil {
+			windows = append(windows, q.window)
 		}
+		q.mu.Unlock()
 	}
 	return windows
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type queue struct {
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
+	former    []*window // those before it of which handlers may still run
 	position  int64     // next offset to pull
 	maxOffset int64     // one past the newest, as of the last pull
 	node      int64     // which replica the broker suggested to pull from
@@ -193,6 +195,7 @@ func (q *queue) restart(position int64) {
 	defer q.mu.Unlock()
 	if q.window != nil {
 		q.window.discard()
+		q.former = slices.DeleteFunc(append(q.former, q.window), func(w *window) bool { return isClosed(w.idle) })
 	}
 	q.window, q.position, q.committed, q.kept = q.windowAt(position), position, -1, -1
 	q.moved()
