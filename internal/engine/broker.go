@@ -81,7 +81,7 @@ func round[T any](items []T, do func(T) error) (failed []T, err error) {
 				results[i] = errOutOfReach
 				return nil
 			}
-			if results[i] = do(item); results[i] != nil && !isRefusal(results[i]) {
+			if results[i] = do(item); isOutOfReach(results[i]) {
 				gone <- struct{}{}
 			}
 			return nil
@@ -101,6 +101,11 @@ func round[T any](items []T, do func(T) error) (failed []T, err error) {
 }
 
 var errOutOfReach = errors.New("the broker is out of reach")
+
+// isOutOfReach tells whether a request failed for what concerns all requests to its broker.
+func isOutOfReach(err error) bool {
+	return err != nil && !isRefusal(err) && !errors.Is(err, errInDoubt)
+}
 
 func isRefusal(err error) bool {
 	var refused *protocol.Error

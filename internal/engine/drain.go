@@ -12,6 +12,7 @@ import (
 // canceled. It returns an error when handlers didn't return even so.
 func (e *Engine) drain() error {
 	e.setState(Draining, "")
+	ends := time.Now().Add(e.cfg.Drain)
 	owned, lost := e.ownedAndLost()
 	for _, q := range owned {
 		q.stop()
@@ -44,12 +45,17 @@ func (e *Engine) drain() error {
 		return fmt.Errorf("%d messages were still being handled %v after their context had ended and will be delivered again: "+
 			"their handlers ignore it, or their broker doesn't take them back", left, afterCancel)
 	}
-	return e.awaitPools()
+	if e.awaitPools(time.Until(ends)) != nil {
+		e.log.Warn("drain time is over, canceling handlers of queues that we have lost", "drain", e.cfg.Drain)
+		e.cancelHandlers()
+	}
+	return e.awaitPools(afterCancel)
 }
 
-// awaitPools lets the workers that have finished their last message return.
-func (e *Engine) awaitPools() error {
-	ctx, cancel := context.WithTimeout(context.Background(), afterCancel)
+// awaitPools lets the workers that have finished their last message return, and the handlers whose messages no window
+// counts any more: those that outlasted the letting go of their queue.
+func (e *Engine) awaitPools(limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), max(limit, minBackoff))
 	defer cancel()
 	for _, t := range e.topics {
 		if t.pool == nil {
@@ -83,12 +89,15 @@ func awaitIdle(windows []*window, limit time.Duration) (left int) {
 	return 0
 }
 
+// windowsOf lists the queues' windows, with those of before a reset.
 func windowsOf(queues []*queue) []*window {
 	windows := make([]*window, 0, len(queues))
 	for _, q := range queues {
-		if w := q.current(); w != nil {
-			windows = append(windows, w)
+		q.mu.Lock()
+		if windows = append(windows, q.former...); q.window != nil {
+			windows = append(windows, q.window)
 		}
+		q.mu.Unlock()
 	}
 	return windows
 }

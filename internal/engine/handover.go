@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rocketkit/rocketkit/internal/route"
@@ -32,20 +33,33 @@ func (q *queue) letGo() {
 // finish waits for the handlers that run, and commits. In order, one message must not begin before the one before it has
 // ended, wherever that is; else what takes longer than Config.Drain is left behind, as by a stop, and delivered again.
 func (q *queue) finish(w *window) {
-	var limit <-chan time.Time
-	if !q.topic.keepsOrder() {
+	if q.topic.keepsOrder() {
+		q.awaitAll(w)
+	} else {
 		timer := time.NewTimer(q.engine.cfg.Drain)
 		defer timer.Stop()
-		limit = timer.C
-	}
-	idle := w.retire()
-	select {
-	case <-idle:
-	case <-limit:
-	case <-q.engine.gaveUp:
+		select {
+		case <-w.retire():
+		case <-timer.C:
+		case <-q.engine.gaveUp:
+		}
 	}
 	if err := q.release(); err != nil {
 		q.engine.log.Warn("last commit of a lost queue failed: its new owner repeats some messages", "queue", q.public, "error", err)
+	}
+}
+
+// awaitAll waits for the handlers of a window, and for those from before a reset that still run.
+func (q *queue) awaitAll(w *window) {
+	w.retire()
+	q.mu.Lock()
+	windows := append(slices.Clone(q.former), w)
+	q.mu.Unlock()
+	for _, w := range windows {
+		select {
+		case <-w.idle:
+		case <-q.engine.gaveUp:
+		}
 	}
 }
 

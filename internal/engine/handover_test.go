@@ -803,3 +803,55 @@ func TestMessageStoredAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestQueueInDoubtHoldsUpNoOther: a queue whose lock is in doubt isn't committed; the others of its broker are.
+func TestQueueInDoubtHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		const queues = 40
+		r.Topic(topicT, queues)
+		var doubted atomic.Bool
+		release := make(chan struct{})
+		var handled atomic.Int64
+		cfg := config(func(context.Context, *rocketkit.Message) error { <-release; handled.Add(1); return nil })
+		cfg.Topics["t"] = Topic{Workers: queues, Handle: cfg.Topics["t"].Handle}
+		r.Script(func(_ *scriptedConn, req *frame.Frame) *frame.Frame {
+			if req.Code == protocol.ReqLockQueues && doubted.Load() {
+				return noAnswer
+			}
+			return nil
+		})
+		e := r.run(cfg)
+		for i := range queues {
+			r.Send(topicT, i, fmt.Sprint(i))
+		}
+		time.Sleep(time.Second)
+		doubted.Store(true)
+		all := e.allQueues()
+		slices.SortFunc(all, func(a, b *queue) int { return a.id.Compare(b.id) })
+		for _, q := range all {
+			if q.id.Topic == topicT && q.id.ID%8 == 0 {
+				q.lock.assured.Store(0)
+			}
+		}
+		close(release)
+		time.Sleep(10 * time.Second)
+		for i := range queues {
+			want := int64(1)
+			if i%8 == 0 {
+				want = 0
+			}
+			if got := r.Offset(groupG, topicT, i); got != want {
+				t.Errorf("queue %d: committed %d, want %d", i, got, want)
+			}
+		}
+		doubted.Store(false)
+		e.mustStop()
+		for i := range queues {
+			if got := r.Offset(groupG, topicT, i); got != 1 {
+				t.Errorf("queue %d: committed %d at the stop, want 1", i, got)
+			}
+		}
+	})
+}

@@ -93,14 +93,18 @@ func (e *Engine) keptOffset(ctx context.Context, q *queue) (offset int64, err er
 	if offset, err = e.firstOffset(ctx, q.id, q.topic.unkept[q.id]); err != nil {
 		return 0, err
 	}
-	err = e.keepTrying(ctx, func() error {
+	return offset, e.keepStart(ctx, q, offset)
+}
+
+// keepStart has the Offsets take where a queue begins.
+func (e *Engine) keepStart(ctx context.Context, q *queue, offset int64) error {
+	return e.keepTrying(ctx, func() error {
 		if err := e.keep.take(ctx); err != nil {
 			return err
 		}
 		defer e.keep.give()
 		return e.keep.commitAll(ctx, map[rocketkit.Queue]int64{q.public: offset})
 	})
-	return offset, err
 }
 
 // seedOffset is what a queue that the group has no offset of on its broker is told to begin at there.

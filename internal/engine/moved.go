@@ -67,15 +67,16 @@ func (q *queue) correct(ctx context.Context, address string, result *protocol.Pu
 }
 
 // behindEnd finds where to go on in a queue that ends before our position. It was cut, as by a broker that has crashed
-// before its last messages were on disk: then what is left has been received, and its end is the place. Or the topic was
-// deleted and created anew: then all of it is new to us. Without a message received since the queue is ours nothing tells,
-// and the end it is, as in RocketMQ's own clients.
+// before its last messages were on disk: then what is left has been received, and its end is the place, or the oldest
+// message that isn't finished, since what was received counts no more once the position is moved. Or the topic was deleted
+// and created anew: then all of it is new to us. Without a message received since the queue is ours nothing tells, and the
+// end it is, as in RocketMQ's own clients.
 func (q *queue) behindEnd(ctx context.Context, address string, result *protocol.PullResult) (int64, error) {
 	anew, err := q.isNew(ctx, address, result.MinOffset, result.NextOffset)
 	if anew {
 		return result.MinOffset, err
 	}
-	return result.NextOffset, err
+	return min(result.NextOffset, q.current().floor()), err
 }
 
 // heldLong is how long a pull was held after which its topic may have become another one.
@@ -133,7 +134,7 @@ func (q *queue) locateAgain(ctx context.Context) error {
 		return err
 	}
 	if !found {
-		offset, err := q.engine.startOffset(ctx, q)
+		offset, err := q.oldest(ctx)
 		if err != nil {
 			return err
 		}
@@ -144,6 +145,20 @@ func (q *queue) locateAgain(ctx context.Context) error {
 	q.unsure.Store(false)
 	q.moved()
 	return nil
+}
+
+// oldest has the queue begin at its oldest message, whatever is kept of the topic that it belonged to before, and whatever
+// the group's start was.
+func (q *queue) oldest(ctx context.Context) (int64, error) {
+	offset, err := q.engine.firstOffset(ctx, q.id, false)
+	if err != nil {
+		return 0, err
+	}
+	if q.engine.keep != nil {
+		return offset, q.engine.keepStart(ctx, q, offset)
+	}
+	_, err = q.engine.storeOffset(ctx, q.id, offset)
+	return offset, err
 }
 
 // follow goes where the broker moved the position to, and says why. It is false when what was received before still

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -228,6 +230,112 @@ func TestQueueThatEndsBeforeThePosition(t *testing.T) {
 					t.Errorf("%d handled, want %d", n, test.want+1)
 				}
 				e.mustStop()
+			})
+		})
+	}
+}
+
+// TestCutQueueKeepsWhatIsUnfinished: a queue that was cut goes on at its end only when all that is left of it was handled;
+// what was received and has not begun is handled first.
+func TestCutQueueKeepsWhatIsUnfinished(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]Order{"unordered": OrderNone, "in order": OrderQueue} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				all := numbered("m", 100)
+				r.Send(topicT, 0, all...)
+				release := make(chan struct{})
+				g := &got{}
+				e := r.run(inOrder(order, 4, func(_ context.Context, m *rocketkit.Message) error { <-release; g.add(m); return nil }))
+				eventually(t, "all received", func() bool { return e.Snapshot().Topics["t"].Queues[0].Position == 100 })
+				r.mu.Lock()
+				q := r.brokers["b"].topics[topicT][0]
+				q.messages, r.brokers["b"].log = q.messages[:80], r.brokers["b"].log[:80]
+				r.mu.Unlock()
+				time.Sleep(time.Minute) // the held pull ends, and the next is told
+				close(release)
+				time.Sleep(time.Minute)
+				handled := slices.Compact(g.sorted())
+				for _, body := range all[:80] {
+					if !slices.Contains(handled, body) {
+						t.Fatalf("%s was never handled, committed %d", body, r.Offset(groupG, topicT, 0))
+					}
+				}
+				e.mustStop()
+				if got := r.Offset(groupG, topicT, 0); got != 80 {
+					t.Errorf("committed %d, want 80", got)
+				}
+			})
+		})
+	}
+}
+
+// memory keeps positions.
+type memory struct {
+	mu        sync.Mutex
+	positions map[rocketkit.Queue]int64
+}
+
+func (o *memory) Load(context.Context, []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.positions), nil
+}
+
+func (o *memory) Commit(_ context.Context, positions map[rocketkit.Queue]int64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.Copy(o.positions, positions)
+	return nil
+}
+
+// TestTopicAnewWithOffsets: a topic that was deleted and created anew is read from its oldest message, though positions of
+// the old one are kept elsewhere.
+func TestTopicAnewWithOffsets(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{10, 100, 500} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				r.Send(topicT, 0, numbered("m", 100)...)
+				kept := &memory{positions: map[rocketkit.Queue]int64{}}
+				g := &got{}
+				cfg := config(g.handle)
+				cfg.Offsets = kept
+				e := r.run(cfg)
+				eventually(t, "all handled", func() bool { return g.len() == 100 })
+				time.Sleep(time.Second)
+				r.mu.Lock() // deleted: no name server or broker knows it any more
+				b := r.brokers["b"]
+				old := b.topics[topicT]
+				delete(b.topics, topicT)
+				delete(b.offsets, offsetKey{groupG, topicT, 0})
+				close(b.fresh)
+				b.fresh = make(chan struct{})
+				r.mu.Unlock()
+				time.Sleep(10 * time.Second)
+				if len(old) == 0 {
+					t.Fatal("no topic")
+				}
+				r.mu.Lock()
+				b.topic(topicT, 1)
+				for _, text := range numbered("new", n) {
+					b.store(&protocol.Message{Topic: topicT, Body: []byte(text)})
+				}
+				r.mu.Unlock()
+				time.Sleep(time.Minute)
+				if got := g.len(); got != 100+n {
+					t.Errorf("%d handled, want %d", got, 100+n)
+				}
+				e.mustStop()
+				if got := kept.positions[rocketkit.Queue{Topic: "t", Broker: "b"}]; got != int64(n) {
+					t.Errorf("kept %d, want %d", got, n)
+				}
 			})
 		})
 	}

@@ -425,3 +425,29 @@ func TestKillInOrder(t *testing.T) {
 		})
 	}
 }
+
+// TestHandoverAfterReset: who gets an ordered queue next begins once the handler from before a reset has returned too.
+func TestHandoverAfterReset(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 2)
+		release := make(chan struct{})
+		cfg := inOrder(OrderQueue, 4, func(context.Context, *rocketkit.Message) error { <-release; return nil })
+		e := r.run(cfg)
+		r.Send(topicT, 1, "slow", "behind")
+		time.Sleep(time.Second)
+		e.reset(map[protocol.Queue]int64{{Topic: topicT, Broker: "b", ID: 1}: 0})
+		r.Send(topicT, 1, "more")
+		time.Sleep(time.Second)
+		r.AddMember(groupG, "zz") // takes queue 1
+		eventually(t, "queue given up", func() bool { return ownedQueues(e) == 1 })
+		time.Sleep(time.Minute)
+		if n := len(r.Requests(protocol.ReqUnlockQueues)); n > 0 {
+			t.Error("the queue was handed over while a handler of it runs")
+		}
+		close(release)
+		eventually(t, "handed over", func() bool { return len(r.Requests(protocol.ReqUnlockQueues)) > 0 })
+		e.mustStop()
+	})
+}

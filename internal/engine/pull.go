@@ -118,6 +118,9 @@ func (q *queue) hasRoom() bool {
 // take does what the answer to a pull says. w is the window at the time of the asking; when the queue was reset since,
 // the answer is about a position that no longer counts.
 func (q *queue) take(w *window, result protocol.PullResult, asked int64) error {
+	if q.current() != w && !result.IsReset() {
+		return nil
+	}
 	var messages []protocol.Message
 	switch result.Status {
 	case protocol.PullOffsetMoved:

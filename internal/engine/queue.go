@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type queue struct {
 
 	mu        sync.Mutex
 	window    *window   // nil until the position is known
+	former    []*window // those before it of which handlers may still run
 	position  int64     // next offset to pull
 	maxOffset int64     // one past the newest, as of the last pull
 	node      int64     // which replica the broker suggested to pull from
@@ -144,6 +146,9 @@ func (q *queue) locate(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.window != nil {
+		return nil // a reset has said where, since we asked
+	}
 	q.window, q.position, q.committed = q.windowAt(offset), offset, offset
 	if q.kept = offset; q.engine.keep != nil {
 		q.committed = -1 // the broker is yet to be told
@@ -190,6 +195,7 @@ func (q *queue) restart(position int64) {
 	defer q.mu.Unlock()
 	if q.window != nil {
 		q.window.discard()
+		q.former = slices.DeleteFunc(append(q.former, q.window), func(w *window) bool { return isClosed(w.idle) })
 	}
 	q.window, q.position, q.committed, q.kept = q.windowAt(position), position, -1, -1
 	q.moved()

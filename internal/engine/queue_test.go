@@ -544,3 +544,64 @@ func TestHeldMessagesKeepTheirRoom(t *testing.T) {
 		}
 	})
 }
+
+// TestResetBeatsTheStart: a reset that comes while a queue asks for its position is not undone by the answer.
+func TestResetBeatsTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 1)
+		r.Send(topicT, 0, numbered("m", 100)...)
+		asked := 0
+		r.Script(func(c *scriptedConn, req *frame.Frame) *frame.Frame {
+			if req.Code != protocol.ReqQueryConsumerOffset || field(req, "topic") != topicT {
+				return nil
+			}
+			if asked++; asked == 1 {
+				return nil // the seeding
+			}
+			time.AfterFunc(2*time.Second, func() { c.Answer(req, number("offset", 0)) })
+			return noAnswer
+		})
+		g := &got{}
+		e := r.run(config(g.handle))
+		time.Sleep(time.Second)
+		e.reset(map[protocol.Queue]int64{{Topic: topicT, Broker: "b"}: 90})
+		time.Sleep(time.Minute)
+		if n := g.len(); n != 10 {
+			t.Errorf("%d handled, want the last 10", n)
+		}
+		e.mustStop()
+	})
+}
+
+// TestResetBeatsThePullUnderWay: what a pull from before a reset is answered says nothing of where to go on after it.
+func TestResetBeatsThePullUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 1)
+		r.Send(topicT, 0, numbered("m", 100)...)
+		r.Script(func(c *scriptedConn, req *frame.Frame) *frame.Frame {
+			if req.Code != protocol.ReqPullMessage || field(req, "topic") != topicT || fieldInt(req, "queueOffset") != 100 {
+				return nil
+			}
+			moved := &frame.Frame{Code: protocol.CodePullOffsetMoved}
+			for key, n := range map[string]int64{"nextBeginOffset": 50, "minOffset": 0, "maxOffset": 100, "suggestWhichBrokerId": 0} {
+				moved.Fields = append(moved.Fields, frame.Field{Key: key, Value: fmt.Sprint(n)})
+			}
+			time.AfterFunc(10*time.Second, func() { r.Script(nil); c.Answer(req, moved) })
+			return noAnswer
+		})
+		g := &got{}
+		e := r.run(config(g.handle))
+		eventually(t, "all handled", func() bool { return g.len() == 100 })
+		time.Sleep(time.Second)
+		e.reset(map[protocol.Queue]int64{{Topic: topicT, Broker: "b"}: 90})
+		time.Sleep(time.Minute)
+		if n := g.len(); n != 110 {
+			t.Errorf("%d handled, want the last 10 again", n)
+		}
+		e.mustStop()
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -811,5 +812,71 @@ func TestMemberListOfAFreshBroker(t *testing.T) {
 			t.Errorf("owned up to %d queues of 4 while b lists another member", most)
 		}
 		e.mustStop()
+	})
+}
+
+// TestStopAfterReset: a stop waits for the handlers too whose messages a reset has passed, and cancels them when Drain is
+// over.
+func TestStopAfterReset(t *testing.T) {
+	t.Parallel()
+	for name, drain := range map[string]time.Duration{"waits": 30 * time.Second, "cancels": 5 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				var canceled, finished atomic.Bool
+				cfg := config(func(ctx context.Context, _ *rocketkit.Message) error {
+					if err := sleep(ctx, 40*time.Second); err != nil {
+						canceled.Store(true)
+					}
+					finished.Store(true)
+					return ctx.Err()
+				})
+				cfg.Drain = drain
+				e := r.run(cfg)
+				r.Send(topicT, 0, "slow")
+				time.Sleep(time.Second)
+				r.Reset(groupG, topicT, 0, 1)
+				time.Sleep(holdPull + time.Second)
+				synctest.Wait()
+				if got := e.Snapshot().Topics["t"].Queues[0].Position; got != 1 {
+					t.Fatalf("not reset: %d", got)
+				}
+				e.mustStop()
+				if !finished.Load() || canceled.Load() != (name == "cancels") {
+					t.Errorf("finished %v, canceled %v", finished.Load(), canceled.Load())
+				}
+			})
+		})
+	}
+}
+
+// TestStopCancelsWhatOutlastedItsQueue: a handler that still runs when Drain has passed since its queue was lost is waited
+// for by a stop as any other, and canceled in the end.
+func TestStopCancelsWhatOutlastedItsQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 2)
+		var canceled atomic.Bool
+		cfg := config(func(ctx context.Context, _ *rocketkit.Message) error {
+			<-ctx.Done()
+			canceled.Store(true)
+			return ctx.Err()
+		})
+		cfg.Topics["t"] = Topic{Workers: 4, Handle: cfg.Topics["t"].Handle}
+		cfg.Drain = 5 * time.Second
+		e := r.run(cfg)
+		r.Send(topicT, 1, "hangs")
+		time.Sleep(time.Second)
+		r.AddMember(groupG, "zz") // takes queue 1
+		eventually(t, "queue given up", func() bool { return ownedQueues(e) == 1 })
+		time.Sleep(time.Minute)
+		start := time.Now()
+		e.mustStop()
+		if took := time.Since(start); !canceled.Load() || took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("canceled %v after %v, want after Drain", canceled.Load(), took)
+		}
 	})
 }
