@@ -93,8 +93,8 @@ func round[T any](items []T, do func(T) error) (failed []T, err error) {
 			continue
 		}
 		failed = append(failed, items[i])
-		if err == nil || errors.Is(err, errOutOfReach) {
-			err = failure
+		if err == nil || errors.Is(err, errOutOfReach) || errors.Is(err, errInDoubt) {
+			err = failure // the one that says most
 		}
 	}
 	return failed, err

@@ -46,6 +46,9 @@ func (c *committer) run(ctx context.Context, e *Engine) {
 	rounds(ctx, c.wanted, commitWithin, func(failing bool) (time.Duration, error) {
 		c.messages.Store(0)
 		err := e.commit(context.WithoutCancel(ctx), c.take(), false)
+		if errors.Is(err, errInDoubt) && !failing {
+			return minBackoff, nil // the others don't wait for those
+		}
 		switch {
 		case err != nil && !failing:
 			e.log.Warn("commits fail, trying on", "error", err)

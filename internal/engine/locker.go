@@ -140,6 +140,7 @@ func (l *locker) lock(ctx context.Context, e *Engine) {
 		case err != nil: // it has no locks for us, so nobody waits for them
 			q.lock.start(lockless)
 			q.assure(at)
+			q.waitsFor("")
 		case granted[q.id]:
 			q.lock.clear, q.lock.doubt = false, false
 			q.lock.start(lockHeld)

@@ -38,6 +38,12 @@ func (e *Engine) serve(ctx context.Context, broker string, req *frame.Frame) *fr
 
 // reset moves the queues that this member owns; the others' owners are told themselves.
 func (e *Engine) reset(offsets map[protocol.Queue]int64) {
+	_, lost := e.ownedAndLost()
+	for _, q := range lost {
+		if _, moved := offsets[q.id]; moved {
+			q.unsure.Store(true) // its last commit would undo the reset
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, offset := range offsets {

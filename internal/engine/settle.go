@@ -98,13 +98,14 @@ func (s *settler) close(e *Engine) {
 	}
 }
 
-// withoutLost abandons the messages whose order is kept and whose queue has been given up for some time: who gets it next
-// waits for their lanes.
+// withoutLost abandons the messages of queues that are no longer ours, whose next owner gets them anyway, and where an
+// order is kept those of queues that have been given up for some time: who gets them next waits for their lanes.
 func withoutLost(all []unsettled) (kept []unsettled) {
 	kept = make([]unsettled, 0, len(all))
 	for _, u := range all {
 		end := u.task.window.ending()
-		if u.task.lane != nil && (u.task.window.isStale() || end.retired && time.Since(end.since) >= releaseWithin) {
+		held := u.task.lane != nil && end.retired && time.Since(end.since) >= releaseWithin
+		if held || u.task.queue.released.Load() || u.task.window.isStale() {
 			u.task.abandon()
 			continue
 		}
