@@ -455,6 +455,50 @@ func TestStrangersDelayNobody(t *testing.T) {
 	})
 }
 
+// TestStrangersBreakOrder: who doesn't lock doesn't wait for the one who has the queue. A message is with both at once, and
+// what follows it is with the stranger before the former owner has done; docs/ordering.md warns of it.
+func TestStrangersBreakOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := share(t, mqtest.Config{Topics: map[string]int{"t": 2}})
+		release, began := make(chan struct{}), make(chan struct{}, 8)
+		cfg := config(func(_ context.Context, m *rocketkit.Message) error {
+			began <- struct{}{}
+			<-release
+			s.add(string(m.Body()))
+			return nil
+		})
+		ordered := cfg.Topics["t"]
+		ordered.Order = OrderQueue
+		cfg.Topics["t"] = ordered
+		a := s.join(cfg)
+		sender := s.open()
+		for n := range 4 {
+			s.send(sender, n)
+		}
+		<-began
+		<-began
+		other := s.stranger("zz")
+		eventually(t, "half the queues given up", func() bool { return len(a.owned()) == 1 })
+		answer, err := other.client.Call(t.Context(), other.address, protocol.PullMessage{
+			Group: "g", Topic: "t", QueueID: 1, MaxMessages: pullBatch, SubVersion: 1, ExpressionType: "TAG", BrokerName: "broker-a",
+		}.Frame())
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := protocol.ParsePullResult(answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages, err := protocol.DecodeMessages(result.Body, "t")
+		if err != nil || len(messages) != 2 || s.handled() != 0 {
+			t.Errorf("the stranger got %d messages, %v, while the owner's handler was at the first; %d were handled", len(messages), err, s.handled())
+		}
+		close(release)
+		a.mustStop()
+	})
+}
+
 // TestFrozenMember: one that answers nobody keeps what it has until its lock lapses or its broker forgets it, the others
 // work on, and when it comes back it has nothing to say any more: it commits nothing and begins where they are.
 func TestFrozenMember(t *testing.T) {
