@@ -12,6 +12,6 @@
 // broker is to be told: each has a committer, a settler and a locker of its own. keep.go and keeper.go have positions kept
 // elsewhere, too. filter.go and differ.go look after the subscriptions: whether brokers can filter by them, and whether
 // other members have the same. serve.go answers what brokers ask, with direct.go (a message handled for a tool) and
-// stack.go, drain.go is the end. What an operator sees comes from running.go (the handlers that run), times.go (how long
+// stack.go, drain.go is the end. traffic.go spares a process that receives much the garbage collector's attention. What an operator sees comes from running.go (the handlers that run), times.go (how long
 // they take), heldby.go (what a queue waits for) and stats.go.
 package engine

@@ -326,28 +326,41 @@ func sample() *frame.Frame {
 	}
 }
 
+// eachCodec runs a benchmark for either codec.
+func eachCodec(b *testing.B, run func(*testing.B, frame.Codec)) {
+	b.Run("json", func(b *testing.B) { run(b, frame.JSON) })
+	b.Run("binary", func(b *testing.B) { run(b, frame.Binary) })
+}
+
 func BenchmarkRead(b *testing.B) {
-	wire := mustAppend(b, sample())
-	src := bytes.NewReader(wire)
-	r := bufio.NewReaderSize(src, 64<<10)
-	b.SetBytes(int64(len(wire)))
-	b.ReportAllocs()
-	for b.Loop() {
-		src.Reset(wire)
-		r.Reset(src)
-		if _, err := frame.Read(r); err != nil {
-			b.Fatal(err)
+	eachCodec(b, func(b *testing.B, codec frame.Codec) {
+		f := sample()
+		f.Codec = codec
+		wire := mustAppend(b, f)
+		src := bytes.NewReader(wire)
+		r := bufio.NewReaderSize(src, 64<<10)
+		b.SetBytes(int64(len(wire)))
+		b.ReportAllocs()
+		for b.Loop() {
+			src.Reset(wire)
+			r.Reset(src)
+			if _, err := frame.Read(r); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 func BenchmarkAppend(b *testing.B) {
-	f := sample()
-	f.Fields = append(f.Fields, frame.Field{"i", "KEYS\x01order-1\x02UNIQ_KEY\x01AC1100010000\x02TAGS\x01a\x02"})
-	f.Body = f.Body[:1024]
-	var buf []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		buf, _ = frame.Append(buf[:0], f)
-	}
+	eachCodec(b, func(b *testing.B, codec frame.Codec) {
+		f := sample()
+		f.Codec = codec
+		f.Fields = append(f.Fields, frame.Field{"i", "KEYS\x01order-1\x02UNIQ_KEY\x01AC1100010000\x02TAGS\x01a\x02"})
+		f.Body = f.Body[:1024]
+		var buf []byte
+		b.ReportAllocs()
+		for b.Loop() {
+			buf, _ = frame.Append(buf[:0], f)
+		}
+	})
 }
