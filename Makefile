@@ -54,7 +54,7 @@ fuzz: ## every fuzzer for FUZZTIME (20s)
 	done
 
 .PHONY: chaos
-chaos: need-java ## restarts, kills and failures: what is lost, repeated and late, beside client-go and Java (half an hour; CHAOS=-short)
+chaos: need-java ## restarts, kills and failures: what is lost, repeated and late, beside client-go and Java (an hour; CHAOS=-short: 25 min)
 	go build -o bin/chaos ./test/chaos
 	bin/chaos $(CHAOS)
 

@@ -64,7 +64,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	only := flags.String("run", "", "run only rows whose name matches this regular expression: "+strings.Join(names(), " "))
 	list := flags.String("lib", "rocketkit,client-go,java", "libraries to try")
 	format := flags.String("o", "text", "print the table as text or json")
-	short := flags.Bool("short", false, "a look in a few minutes: -scale 0.34 -pause 20s")
+	short := flags.Bool("short", false, "a third of it, about 25 minutes: -scale 0.34 -pause 20s")
 	scale := flags.Float64("scale", 1, "multiply how often and how long things go wrong")
 	pause := flags.Duration("pause", o.settings.Pause, "how long a process is stopped in the scenario paused")
 	flags.IntVar(&o.settings.Rate, "rate", o.settings.Rate, "messages a second")
@@ -72,7 +72,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.settings.Work, "work", o.settings.Work, "what a handler takes, in whole milliseconds")
 	flags.DurationVar(&o.settings.Deadline, "deadline", o.settings.Deadline, "how long after the last send messages may be handled")
 	flags.StringVar(&o.logs, "logs", "", "directory for what the consumers log; none: it is dropped")
-	flags.DurationVar(&o.timeout, "timeout", time.Hour, "end everything after this time")
+	flags.DurationVar(&o.timeout, "timeout", 2*time.Hour, "end everything after this time")
 	if err := flags.Parse(args); err != nil {
 		return o, flag.ErrHelp // it has been said
 	}

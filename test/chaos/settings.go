@@ -27,7 +27,7 @@ func defaults() settings {
 	}
 }
 
-// short is for a look rather than a verdict.
+// short is a third of it.
 func (s settings) short() settings {
 	s.Scale, s.Pause = 0.34, 20*time.Second
 	return s
