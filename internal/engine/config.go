@@ -38,8 +38,8 @@ type Topic struct {
 	GrowAfter  time.Duration // how long that is; 0: the pool's own
 }
 
-func (t Topic) pool() pool.Config {
-	return pool.Config{Core: t.Workers, Max: t.MaxWorkers, GrowAfter: t.GrowAfter}
+func (cfg Topic) pool() pool.Config {
+	return pool.Config{Core: cfg.Workers, Max: cfg.MaxWorkers, GrowAfter: cfg.GrowAfter}
 }
 
 // Start is where a group begins that has no offsets yet.

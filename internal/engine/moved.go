@@ -37,10 +37,10 @@ func (q *queue) doubted(r *route.Route, address string, result *protocol.PullRes
 	if address == master || result.IsReset() {
 		return false, false
 	}
-	switch {
-	case result.Status == protocol.PullOffsetMoved:
+	switch result.Status {
+	case protocol.PullOffsetMoved:
 		doubted = up || result.NextOffset < asked // with no master, what has expired there has expired
-	case result.Status == protocol.PullRetryImmediately:
+	case protocol.PullRetryImmediately:
 		doubted = result.NextOffset == asked // how a replica of 5.x says that it lags
 	}
 	if doubted {

@@ -99,16 +99,16 @@ func (e *Engine) begin(t task, h *handlerContext) {
 func (e *Engine) now() time.Time { return e.epoch.Add(time.Since(e.epoch)) }
 
 // returned is the end of a handler and of its context.
-func (h *handlerContext) returned() {
-	now := h.queue.engine.now()
-	took := now.Sub(h.began)
-	h.endAt(now)
-	pprof.SetGoroutineLabels(h.topic.labels) // before another gets the seat, and its labels
-	h.seat.taken.Store(nil)
-	h.topic.seats.leave(h.seat)
-	h.topic.times.add(now, took)
-	if second := now.Unix(); h.queue.handled.Load() != second { // most find it noted
-		h.queue.handled.Store(second)
+func (c *handlerContext) returned() {
+	now := c.queue.engine.now()
+	took := now.Sub(c.began)
+	c.endAt(now)
+	pprof.SetGoroutineLabels(c.topic.labels) // before another gets the seat, and its labels
+	c.seat.taken.Store(nil)
+	c.topic.seats.leave(c.seat)
+	c.topic.times.add(now, took)
+	if second := now.Unix(); c.queue.handled.Load() != second { // most find it noted
+		c.queue.handled.Store(second)
 	}
 }
 

@@ -328,12 +328,14 @@ func sample() *frame.Frame {
 
 // eachCodec runs a benchmark for either codec.
 func eachCodec(b *testing.B, run func(*testing.B, frame.Codec)) {
+	b.Helper()
 	b.Run("json", func(b *testing.B) { run(b, frame.JSON) })
 	b.Run("binary", func(b *testing.B) { run(b, frame.Binary) })
 }
 
 func BenchmarkRead(b *testing.B) {
 	eachCodec(b, func(b *testing.B, codec frame.Codec) {
+		b.Helper()
 		f := sample()
 		f.Codec = codec
 		wire := mustAppend(b, f)
@@ -353,6 +355,7 @@ func BenchmarkRead(b *testing.B) {
 
 func BenchmarkAppend(b *testing.B) {
 	eachCodec(b, func(b *testing.B, codec frame.Codec) {
+		b.Helper()
 		f := sample()
 		f.Codec = codec
 		f.Fields = append(f.Fields, frame.Field{"i", "KEYS\x01order-1\x02UNIQ_KEY\x01AC1100010000\x02TAGS\x01a\x02"})
