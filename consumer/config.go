@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/engine"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
@@ -213,7 +213,7 @@ func wrap[H ~func(A, B) error, M ~func(H) H, A, B any](handler H, middleware []M
 // checkFilter looks at Tags and SQL, at most one of which may be given.
 func (t Topic) checkFilter(field string) error {
 	for i, tag := range t.Tags {
-		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") || strings.ContainsFunc(tag, unicode.IsControl) {
+		if !protocol.IsTag(tag) {
 			return configError(fmt.Sprintf("%s.Tags[%d]", field, i), "%q is no single tag; leave Tags empty to receive all", tag)
 		}
 	}

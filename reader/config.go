@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
@@ -188,7 +188,7 @@ func (c Config) badPosition(q rocketkit.Queue, offset int64) string {
 
 func (c Config) checkFilter() error {
 	for i, tag := range c.Tags {
-		if tag == "" || tag == "*" || strings.TrimSpace(tag) != tag || strings.Contains(tag, "|") || strings.ContainsFunc(tag, unicode.IsControl) {
+		if !protocol.IsTag(tag) {
 			return configError(fmt.Sprintf("Tags[%d]", i), "%q is no single tag; leave Tags empty to receive all", tag)
 		}
 	}

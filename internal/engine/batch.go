@@ -147,18 +147,16 @@ func (b *batcher) look(now time.Time) (tokens int) {
 
 // sweep has the batchers look for messages of windows that were just retired.
 func (e *Engine) sweep() {
-	for _, t := range e.topics {
-		if t.batches != nil {
-			t.batches.sweep()
-		}
+	for _, t := range e.batched {
+		t.batches.sweep()
 	}
 }
 
 // flush hands out the batches that wait in a topic's batcher, or in all of them when it is the retry topic's queue that
 // can't pull on.
 func (e *Engine) flush(t *topic) {
-	for _, other := range e.topics {
-		if other.batches != nil && (other == t || t == e.retry) {
+	for _, other := range e.batched {
+		if other == t || t == e.retry {
 			other.batches.flush()
 		}
 	}

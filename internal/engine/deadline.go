@@ -82,10 +82,7 @@ func (c *handlerContext) Value(key any) any {
 	return value
 }
 
-// end ends the context once the handler has returned.
-func (c *handlerContext) end() { c.endAt(time.Now()) }
-
-// endAt is end for who knows the time.
+// endAt ends the context once the handler has returned.
 func (c *handlerContext) endAt(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,6 +13,9 @@ type key struct{}
 
 var errStop = errors.New("stop")
 
+// end ends the context now.
+func (c *handlerContext) end() { c.endAt(time.Now()) }
+
 // handlerContexts makes our context and the standard library's of the same parent and time-out.
 func handlerContexts(timeout time.Duration) (ours *handlerContext, std context.Context, stdEnd context.CancelFunc, cancel context.CancelCauseFunc) {
 	parent, cancel := context.WithCancelCause(context.WithValue(context.Background(), key{}, "value"))

@@ -22,6 +22,7 @@ type Engine struct {
 	log         *slog.Logger
 	group       string            // physical
 	topics      map[string]*topic // by physical name, the group's retry topic among them
+	batched     []*topic          // those handled in batches
 	retry       *topic
 	deadLetters *topic // the one dead-letter topic it receives; nil when none or several
 	member      cluster.Member
@@ -98,6 +99,9 @@ func (e *Engine) subscribe() (err error) {
 		}
 		if e.topics[physical], err = newTopic(e, name, physical, t); err != nil {
 			return err
+		}
+		if e.topics[physical].batches != nil {
+			e.batched = append(e.batched, e.topics[physical])
 		}
 		if strings.HasPrefix(physical, deadLetterPrefix) {
 			letters++

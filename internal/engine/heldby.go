@@ -64,12 +64,16 @@ func (b *budget) full() string {
 // holder is what the messages wait for that the queue has received. anyway names the longest running handler however
 // short it has run.
 func (q *queue) holder(w *window, counts counts, anyway bool) string {
+	if counts.cached == 0 {
+		return ""
+	}
+	if q.lanes != nil {
+		if text := q.lanes.holds(); text != "" {
+			return text
+		}
+	}
 	active, longest := q.running()
 	switch {
-	case counts.cached == 0:
-		return ""
-	case q.lanes != nil && q.lanes.holds() != "":
-		return q.lanes.holds()
 	case longest != nil && (anyway || time.Since(longest.began) >= slow):
 		return longest.String()
 	case counts.begun > active && q.broker.backs.count() > 0:

@@ -58,7 +58,7 @@ func (e *Engine) keepTrying(ctx context.Context, do func() error) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if !e.isReady() {
+		if !isClosed(e.ready) {
 			e.waitFor("offsets", err)
 		} else if !failedBefore {
 			e.log.Warn("positions not loaded, trying on", "error", err)
@@ -66,15 +66,6 @@ func (e *Engine) keepTrying(ctx context.Context, do func() error) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-	}
-}
-
-func (e *Engine) isReady() bool {
-	select {
-	case <-e.ready:
-		return true
-	default:
-		return false
 	}
 }
 

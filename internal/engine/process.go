@@ -70,9 +70,7 @@ func (t *task) abandon() {
 		t.release()
 		return
 	}
-	t.lane.lanes.mu.Lock()
-	t.lane.lanes.giveUp(t)
-	t.lane.lanes.mu.Unlock()
+	t.lane.giveUp(t)
 	t.lane.goOn()
 }
 

@@ -59,7 +59,7 @@ type queue struct {
 func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 	q := &queue{
 		engine: e, topic: t, id: id, broker: e.brokerOf(id.Broker), before: e.going[id],
-		public:    rocketkit.Queue{Topic: t.name, Broker: id.Broker, ID: int(id.ID)},
+		public:    t.public(id),
 		room:      make(chan struct{}, 1),
 		retry:     make(chan struct{}, 1),
 		done:      make(chan struct{}),

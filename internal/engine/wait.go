@@ -99,6 +99,13 @@ func (l *lanes) giveUp(t *task) {
 	l.prune(t.lane, func(other *task) bool { return other.window != t.window })
 }
 
+// giveUp is that of the lanes for who doesn't hold mu.
+func (o *lane) giveUp(t *task) {
+	o.lanes.mu.Lock()
+	defer o.lanes.mu.Unlock()
+	o.lanes.giveUp(t)
+}
+
 // prune takes out of a lane those who stand and are not to be kept. Callers hold mu.
 func (l *lanes) prune(o *lane, keep func(*task) bool) {
 	t := o.first

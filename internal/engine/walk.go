@@ -73,9 +73,7 @@ func (t *task) mayRun() bool {
 	if !t.window.ending().closed {
 		return true
 	}
-	t.lane.lanes.mu.Lock()
-	defer t.lane.lanes.mu.Unlock()
-	t.lane.lanes.giveUp(t)
+	t.lane.giveUp(t)
 	return false
 }
 
@@ -94,9 +92,7 @@ func (e *Engine) settleInOrder(t task, o *outcome) (goOn bool) {
 		t.done()
 		return true
 	case t.queue.released.Load() || t.window.isStale():
-		t.lane.lanes.mu.Lock()
-		defer t.lane.lanes.mu.Unlock()
-		t.lane.lanes.giveUp(&t)
+		t.lane.giveUp(&t)
 		return true
 	case dead:
 		if e.sendBack(context.WithoutCancel(e.handlers), t, levelDeadLetter) != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 )
 
@@ -44,6 +45,11 @@ func (s *SubscriptionData) UnmarshalJSON(text []byte) error {
 		s.Codes = append(s.Codes, int32(n))
 	}
 	return nil
+}
+
+// IsTag tells whether a text is one tag, which an expression can name among others.
+func IsTag(text string) bool {
+	return text != "" && text != AllTags && strings.TrimSpace(text) == text && !strings.Contains(text, "|") && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // SubscriptionFor builds a subscription by tags, as Java's FilterAPI does: "a || b", or "*" or nothing for all messages.
