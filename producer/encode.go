@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // appendProperties appends what the broker stores beside the body.
-func appendProperties(dst []byte, m *Message, id string) []byte {
+func appendProperties(dst []byte, m *Message, id string, added []hook.Property) []byte {
 	dst = protocol.AppendProperty(dst, protocol.PropertyUniqueKey, id)
 	if m.Tag != "" {
 		dst = protocol.AppendProperty(dst, protocol.PropertyTags, m.Tag)
@@ -27,31 +28,47 @@ func appendProperties(dst []byte, m *Message, id string) []byte {
 	for name, value := range m.Properties {
 		dst = protocol.AppendProperty(dst, name, value)
 	}
+	for _, a := range added {
+		dst = protocol.AppendProperty(dst, a.Name, a.Value)
+	}
 	return dst
 }
 
-// encodeBatch checks and encodes the messages of a batch, and gives each its id. The ids are the messages' alone: brokers
-// of 4.x append the properties of the batch to those of each message, so that an id there would cover theirs.
-func (p *Producer) encodeBatch(messages []Message) (body []byte, ids []string, err error) {
-	first := &messages[0]
-	ids = make([]string, len(messages))
+// newIDs makes ids for n messages.
+func (p *Producer) newIDs(n int) []string {
 	now := time.Now()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = p.ids.Next(now)
+	}
+	return ids
+}
+
+// checkBatch checks the messages of a batch.
+func (p *Producer) checkBatch(messages []Message) error {
+	for i := range messages {
+		if err := messages[i].checkInBatch(&messages[0], p.cfg.MaxMessageSize); err != nil {
+			return fmt.Errorf("message %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// encodeBatch encodes the messages of a batch. The ids are the messages' alone: brokers of 4.x append the properties of
+// the batch to those of each message, so that an id there would cover theirs.
+func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (body []byte, err error) {
 	var properties []byte
 	for i := range messages {
 		m := &messages[i]
-		if err := m.checkInBatch(first, p.cfg.MaxMessageSize); err != nil {
-			return nil, nil, fmt.Errorf("message %d: %w", i, err)
-		}
-		ids[i] = p.ids.Next(now)
-		properties = appendProperties(properties[:0], m, ids[i])
+		properties = appendProperties(properties[:0], m, ids[i], w.added(i))
 		if err := checkPropertiesSize(len(properties)); err != nil {
-			return nil, nil, fmt.Errorf("message %d: %w", i, err)
+			return nil, fmt.Errorf("message %d: %w", i, err)
 		}
 		body = protocol.AppendBatchMessage(body, 0, m.Body, properties)
 		if len(body) > p.cfg.MaxMessageSize {
-			return nil, nil, fmt.Errorf("the batch of %d is over MaxMessageSize with message %d: %d bytes of %d: send it in parts",
+			return nil, fmt.Errorf("the batch of %d is over MaxMessageSize with message %d: %d bytes of %d: send it in parts",
 				len(messages), i, len(body), p.cfg.MaxMessageSize)
 		}
 	}
-	return body, ids, nil
+	return body, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/cluster"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
 	"github.com/rocketkit/rocketkit/tenant"
@@ -70,6 +71,7 @@ type Producer struct {
 	view   *cluster.View
 	cfg    Config
 	group  string // physical
+	hooks  []hook.Sender
 	ids    *protocol.IDs
 	sender *send.Sender
 
@@ -131,19 +133,25 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
-	defer p.scratch.Put(scratch)
 	id := p.ids.Next(time.Now())
-	*scratch = appendProperties((*scratch)[:0], &m, id)
-	if err := checkPropertiesSize(len(*scratch)); err != nil {
-		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
-	}
-	request := send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey}
-	result, err := p.send(ctx, m.Topic, topic, &request)
+	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
+	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
+	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
 	}
 	return receipt(m.Topic, id, result), nil
+}
+
+// sendOne encodes a message that has been checked, and sends it.
+func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
+	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	defer p.scratch.Put(scratch)
+	*scratch = appendProperties((*scratch)[:0], m, id, added)
+	if err := checkPropertiesSize(len(*scratch)); err != nil {
+		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
+	}
+	return p.send(ctx, m.Topic, topic, &send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey})
 }
 
 // SendBatch stores messages of one topic together, in their order, in one queue, with one request (SEND_BATCH_MESSAGE
@@ -163,16 +171,26 @@ func (p *Producer) SendBatch(ctx context.Context, messages []Message) ([]Receipt
 	if err != nil {
 		return nil, fmt.Errorf("producer: send batch: message 0: Topic: %w", err)
 	}
-	body, ids, err := p.encodeBatch(messages)
-	if err != nil {
+	if err := p.checkBatch(messages); err != nil {
 		return nil, fmt.Errorf("producer: send batch %s: %w", name, err)
 	}
-	request := send.Request{Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey}
-	result, err := p.send(ctx, name, topic, &request)
+	ids := p.newIDs(len(messages))
+	ctx, w := p.watch(ctx, hook.Send, true, messages, ids...)
+	result, err := p.sendMany(ctx, topic, messages, ids, w)
+	w.sent(result, err)
 	if err != nil {
 		return nil, err
 	}
 	return batchReceipts(name, ids, result), nil
+}
+
+// sendMany encodes messages that have been checked as a batch, and sends it.
+func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []Message, ids []string, w *watched) (send.Result, error) {
+	body, err := p.encodeBatch(messages, ids, w)
+	if err != nil {
+		return send.Result{}, fmt.Errorf("producer: send batch %s: %w", messages[0].Topic, err)
+	}
+	return p.send(ctx, messages[0].Topic, topic, &send.Request{Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey})
 }
 
 // send sends, and does what the first stored message calls for.

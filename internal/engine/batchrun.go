@@ -62,17 +62,8 @@ func (e *Engine) processBatch(t *topic) {
 	for i := range batch {
 		messages[i] = rocketkit.Received(batch[i].raw, t.name, batch[i].queue.public)
 	}
-	verdicts := &Verdicts{said: make([]said, len(batch))}
-	rest := endedItsGoroutine()
-	defer func() { // deferred, so that a handler's Goexit settles its messages too
-		for i, s := range verdicts.close() {
-			if batch[i].outcome = rest; s.own {
-				batch[i].outcome = safeOutcome(s.err)
-			}
-		}
-		e.settleBatch(batch)
-	}()
-	rest = e.handleBatch(batch[0].task, messages, verdicts)
+	defer e.settleBatch(batch) // deferred, so that a handler's Goexit settles its messages too
+	e.handleBatch(batch, messages)
 }
 
 // inflated separates the messages whose bodies can't be.
@@ -88,21 +79,32 @@ func inflated(tasks []task) (good, bad []judged) {
 	return good, bad
 }
 
-// handleBatch runs the handler under its time-out and returns what holds for the messages without a verdict of their own.
-// first, the oldest, stands for all where it is shown what runs.
-func (e *Engine) handleBatch(first task, messages []rocketkit.Message, verdicts *Verdicts) (rest *outcome) {
-	ctx := &handlerContext{}
-	e.begin(first, ctx)
-	defer ctx.returned()
+// handleBatch runs the handler under its time-out and notes what came of each message. The first, the oldest, stands for
+// all where it is shown what runs.
+func (e *Engine) handleBatch(batch []judged, messages []rocketkit.Message) {
+	d := &handlerContext{}
+	first := batch[0].task
+	e.begin(first, d)
+	defer d.returned()
+	ctx, w := e.watch(d, true, func() []rocketkit.Message { return messages })
+	verdicts := &Verdicts{said: make([]said, len(batch))}
+	rest := endedItsGoroutine()
 	defer func() {
 		if p := recover(); p != nil {
 			rest = panicked("handler", p)
 		}
+		for i, s := range verdicts.close() {
+			if batch[i].outcome = rest; s.own {
+				batch[i].outcome = safeOutcome(s.err)
+			}
+		}
+		w.handled(d, func(i int) *outcome { return batch[i].outcome })
 	}()
 	if err := first.topic.cfg.HandleBatch(ctx, messages, verdicts); err != nil {
-		return outcomeOf(err)
+		rest = outcomeOf(err)
+		return
 	}
-	return nil
+	rest = nil
 }
 
 // safeOutcome is outcomeOf for an error whose own methods may panic, as those of a nil pointer do.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/pool"
 )
 
@@ -16,6 +17,7 @@ type Config struct {
 	Retries int           // below 0 leaves it to the group's setting on the broker, and is 16 where order is kept; 0 dead-letters at the first failure
 	Drain   time.Duration // how long handlers may go on after the end of Run's context
 	Offsets Offsets       // nil: on the brokers alone
+	Hooks   []hook.Handler
 }
 
 // Topic is what to do with one topic's messages.

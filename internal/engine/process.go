@@ -40,15 +40,22 @@ func (e *Engine) handle(t task) (o *outcome) {
 	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public)}
 	e.begin(t, &d.ctx)
 	defer d.ctx.returned()
+	ctx, w := e.watch(&d.ctx, false, func() []rocketkit.Message { return []rocketkit.Message{d.message} })
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			o = panicked("handler", p)
+		} else if !returned {
+			o = endedItsGoroutine()
 		}
+		w.handled(&d.ctx, func(int) *outcome { return o })
 	}()
-	if err := t.topic.cfg.Handle(&d.ctx, &d.message); err != nil {
-		return outcomeOf(err) // here, because an error's own methods may panic too, as those of a nil pointer do
+	err := t.topic.cfg.Handle(ctx, &d.message)
+	if err != nil {
+		o = outcomeOf(err) // here, because an error's own methods may panic too, as those of a nil pointer do
 	}
-	return nil
+	returned = true
+	return o
 }
 
 // release gives back the room that the message took.

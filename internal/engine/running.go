@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"runtime/pprof"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +22,8 @@ type seats struct {
 
 type seat struct {
 	number uint32
-	labels context.Context                //nolint:containedctx // it carries pprof labels, by which this handler's goroutine is found, and never ends
+	label  string                         // seatLabel's value, by which the goroutine that sits here is found: no other in the process has it
+	labels context.Context                //nolint:containedctx // it carries the pprof labels, and never ends
 	taken  atomic.Pointer[handlerContext] // by whom; nil: nobody
 	next   atomic.Uint32                  // number of the next free seat
 }
@@ -59,14 +60,15 @@ func (s *seats) add() *seat {
 		all = *have
 	}
 	n := len(all) + 1
-	labels := pprof.Labels("group", s.group, "topic", s.topic, seatLabel, strconv.Itoa(n))
-	added := &seat{number: uint32(n), labels: pprof.WithLabels(context.Background(), labels)}
+	added := &seat{number: uint32(n)}
+	added.label = fmt.Sprintf("%d at %p", n, added) // a process may have several members of a group, of other tenants or Clients
+	added.labels = pprof.WithLabels(context.Background(), pprof.Labels("group", s.group, "topic", s.topic, seatLabel, added.label))
 	all = append(all, added) // who reads the shorter slice doesn't see what lies behind it
 	s.all.Store(&all)
 	return added
 }
 
-// seatLabel is the pprof label that tells a topic's running handlers apart.
+// seatLabel is the pprof label that tells running handlers apart.
 const seatLabel = "handler"
 
 // running calls each with every handler that runs.

@@ -47,6 +47,15 @@ func TestSeats(t *testing.T) {
 	s.running(func(*handlerContext) { t.Error("one sits though all have left") })
 }
 
+// A goroutine is found by its seat's label alone, also when the process has several members of a group.
+func TestSeatsOfTwoMembersHaveTheirOwnLabels(t *testing.T) {
+	t.Parallel()
+	one, other := seats{group: "g", topic: "t"}, seats{group: "g", topic: "t"}
+	if a, b := one.take().label, other.take().label; a == b {
+		t.Errorf("both have %q", a)
+	}
+}
+
 func TestSeatsCostNoMemoryOnceThereAreEnough(t *testing.T) {
 	var s seats
 	s.leave(s.take())

@@ -39,28 +39,15 @@ func (e *Engine) stacks() string {
 // stackIn finds the handler's goroutine in a profile in text form, whose records end with an empty line and name the
 // labels in their second.
 func (c *handlerContext) stackIn(profile string) string {
-	marks := []string{
-		fmt.Sprintf("%q:%q", "group", c.topic.seats.group),
-		fmt.Sprintf("%q:%q", "topic", c.topic.name),
-		fmt.Sprintf("%q:%q", seatLabel, fmt.Sprint(c.seat.number)),
-	}
+	mark := fmt.Sprintf("%q:%q", seatLabel, c.seat.label)
 	for record := range strings.SplitSeq(profile, "\n\n") {
 		_, rest, _ := strings.Cut(record, "\n")
 		labels, stack, _ := strings.Cut(rest, "\n")
-		if strings.HasPrefix(labels, "# labels: ") && containsAll(labels, marks) {
+		if strings.HasPrefix(labels, "# labels: ") && strings.Contains(labels, mark) {
 			return stack + "\n"
 		}
 	}
 	return "its goroutine isn't found: it has just returned, or has replaced its pprof labels\n"
-}
-
-func containsAll(text string, parts []string) bool {
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			return false
-		}
-	}
-	return true
 }
 
 // cutLines cuts text to at most so many bytes, at the end of a line.

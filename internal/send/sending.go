@@ -51,7 +51,7 @@ func (s *sending) attempt(ctx context.Context) (Result, error) {
 	faults := &s.topic.sender.faults
 	if err == nil {
 		faults.worked(queue.Broker)
-		return Result{SendResult: result, Broker: queue.Broker}, nil
+		return Result{SendResult: result, Broker: queue.Broker, Address: address}, nil
 	}
 	s.tried = append(s.tried, queue.Broker)
 	if avoid := avoidance(ctx, err, time.Since(begun)); avoid > 0 {

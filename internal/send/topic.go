@@ -56,16 +56,24 @@ type Request struct {
 	ShardingKey string
 }
 
-// Result is a broker's answer to a message it stored.
+// Result is a broker's answer to a message it stored. When Send fails, only Attempts is set.
 type Result struct {
 	protocol.SendResult
-	Broker string
+	Broker   string
+	Address  string // host:port
+	Attempts int    // requests made
 }
 
 // Send returns once a broker has stored the request, and otherwise with an [*Error]. ctx is the only clock; one attempt is
 // also bounded by the Client's request time-out.
 func (t *Topic) Send(ctx context.Context, r *Request) (Result, error) {
 	s := sending{topic: t, request: r, begun: time.Now()}
+	result, err := s.send(ctx)
+	result.Attempts = s.attempts
+	return result, err
+}
+
+func (s *sending) send(ctx context.Context) (Result, error) {
 	for {
 		if ctx.Err() != nil {
 			return Result{}, s.ended(ctx)

@@ -1,0 +1,115 @@
+// Package hook is where what watches messages (telemetry, RocketMQ's message trace) meets what sends and handles them.
+// The sides know each other by the types here alone: the watched say what they do, before and after, and the watching may
+// put values into the context and properties into what is sent.
+//
+// Names are logical. Slices and messages are the watched side's, and mustn't be kept or changed after the call's return
+// unless it says so.
+package hook
+
+import (
+	"context"
+	"time"
+
+	"github.com/rocketkit/rocketkit"
+)
+
+// Sender watches what producers send. Its methods are called by many goroutines at once, and must not block.
+type Sender interface {
+	// On tells whether it watches now; asked before each send, so it must be quick.
+	On() bool
+
+	// Sending is called before the messages are encoded, once for each call of a producer's method. The context that it
+	// returns is the one that the send goes on with, and that Sent gets.
+	Sending(ctx context.Context, s *Sending) context.Context
+
+	// Sent is called when the send has ended.
+	Sent(ctx context.Context, s *Sending, r *Sent)
+}
+
+// Kind is a way of sending.
+type Kind int
+
+// The ways of sending.
+const (
+	Send Kind = iota
+	OneWay
+	Half    // a transaction's message, before its outcome is known
+	Request // of request and reply
+	Reply
+)
+
+// Sending is a send that begins.
+type Sending struct {
+	Kind     Kind
+	Group    string
+	Topic    string
+	Batch    bool // Messages are stored as one batch, of perhaps one
+	Messages []Outgoing
+	Began    time.Time
+}
+
+// Outgoing is one message of a send.
+type Outgoing struct {
+	ID         string
+	Tag        string
+	Keys       []string
+	Size       int        // of the body in bytes, before compression
+	Properties []Property // the message's own aren't here; what a Sender appends is sent with it
+}
+
+// Property is one to be sent with a message.
+type Property struct{ Name, Value string }
+
+// Sent is how a send has ended.
+type Sent struct {
+	Took     time.Duration
+	Attempts int // requests made
+	Err      error
+
+	// Where the first of the messages was stored; zero when Err is not nil, and after a one-way send.
+	Queue    rocketkit.Queue
+	Offset   int64
+	OffsetID string // of a batch, one for each message joined by commas
+	Address  string // the broker's, host:port
+}
+
+// Handler watches the handlers of a consumer. Its methods are called by many goroutines at once, and must not block.
+type Handler interface {
+	// On tells whether it watches now; asked before each handler's call, so it must be quick.
+	On() bool
+
+	// Handling is called before a handler. The context that it returns is the one the handler gets, and Handled.
+	Handling(ctx context.Context, h *Handling) context.Context
+
+	// Handled is called once the handler has returned or panicked, or ended its goroutine, on that goroutine. There is an
+	// outcome for each message.
+	Handled(ctx context.Context, h *Handling, outcomes []Outcome)
+}
+
+// Handling is a handler's call.
+type Handling struct {
+	Group    string
+	Topic    string // that the handler is for, also when its messages come from the group's retry topic
+	Batch    bool   // a batch handler's, of perhaps one message
+	Messages []rocketkit.Message
+	Began    time.Time
+}
+
+// Outcome is what becomes of a message.
+type Outcome struct {
+	Verdict  Verdict
+	Why      string // empty for Done
+	TimedOut bool   // the handler returned after its time-out
+	Panicked bool
+}
+
+// Verdict is a kind of Outcome.
+type Verdict int
+
+// What becomes of messages.
+const (
+	Done       Verdict = iota // acknowledged
+	Retry                     // is delivered again
+	Drop                      // is not, by the handler's word
+	DeadLetter                // goes to the dead-letter topic
+)
