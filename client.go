@@ -26,28 +26,34 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{view: &cluster.View{
-		Names: names,
-		Cluster: cluster.New(cluster.Config{
-			NameServers:    append([]string(nil), cfg.NameServers...),
-			ClientID:       localIP() + "@" + cfg.Instance,
-			RequestTimeout: cfg.RequestTimeout,
-			Dial:           cfg.Dial,
-			Log:            cfg.Logger,
-		}),
-	}}
+	shared := cluster.New(cluster.Config{
+		NameServers:    append([]string(nil), cfg.NameServers...),
+		ClientID:       localIP() + "@" + cfg.Instance,
+		RequestTimeout: cfg.RequestTimeout,
+		Dial:           cfg.Dial,
+		TLS:            cfg.TLS,
+		Log:            cfg.Logger,
+		Credentials:    cfg.Credentials.asked(),
+	})
+	c := &Client{view: shared.View(names, nil)}
 	c.owner = c
 	return c, nil
 }
 
 // For returns a Client for another tenant of the same cluster, on the same sockets, routes and heartbeat: for platforms
-// that serve several tenants in one process. An empty tenant means none. It is closed with the Client it came from.
-func (c *Client) For(name string) (*Client, error) {
+// that serve several tenants in one process. An empty tenant means none. Its requests to brokers, heartbeats of its
+// groups included, are signed with the tenant's own credentials; nil means with those of the Client that For is called
+// on. It is closed with the Client it came from.
+func (c *Client) For(name string, credentials CredentialsFunc) (*Client, error) {
 	names, err := tenant.New(name)
 	if err != nil {
 		return nil, configError("Tenant", "%v", err)
 	}
-	return &Client{view: &cluster.View{Cluster: c.view.Cluster, Names: names}, owner: c.owner}, nil
+	keys := c.view.Keys()
+	if credentials != nil {
+		keys = c.view.NewKeys(credentials.asked())
+	}
+	return &Client{view: c.view.Cluster.View(names, keys), owner: c.owner}, nil
 }
 
 // Tenant returns the tenant this Client works for; empty means none.

@@ -96,18 +96,18 @@ func TestFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())
-	blue, err := c.For("blue")
+	blue, err := c.For("blue", nil)
 	if err != nil || blue.Tenant() != "blue" || c.Tenant() != "red" || blue.ID() != c.ID() {
 		t.Errorf("%v, %v", blue, err)
 	}
 	if blue.Cluster().Cluster != c.Cluster().Cluster {
 		t.Error("another cluster's sockets")
 	}
-	none, err := blue.For("")
+	none, err := blue.For("", nil)
 	if err != nil || none.Tenant() != "" {
 		t.Errorf("%v, %v", none, err)
 	}
-	if _, err := c.For("Not-a-tenant"); !errors.Is(err, rocketkit.ErrConfig) || !strings.Contains(err.Error(), "Tenant") {
+	if _, err := c.For("Not-a-tenant", nil); !errors.Is(err, rocketkit.ErrConfig) || !strings.Contains(err.Error(), "Tenant") {
 		t.Errorf("error %v", err)
 	}
 	if err := blue.Close(t.Context()); err != nil {

@@ -3,6 +3,7 @@ package rocketkit
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -33,8 +34,17 @@ type Config struct {
 	// RequestTimeout bounds one request to a server, where a context does not end earlier. 0 means 3 s; at least 10 ms.
 	RequestTimeout time.Duration
 
-	// Dial opens a connection; default: net.Dialer with a time-out of 3 s. Tests replace the network with it.
+	// Dial opens a connection; default: net.Dialer with a time-out of 3 s. Tests replace the network with it. With TLS
+	// the handshake is made over what it returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// TLS secures every connection, to name servers and brokers alike; nil means plaintext. What it says of roots, client
+	// certificates and versions counts. Without a ServerName each server must prove to be the host that was dialed,
+	// which for brokers is the address they register with. It is copied; its callbacks are called on dials.
+	TLS *tls.Config
+
+	// Credentials give what requests are signed with, for brokers with ACLs; nil signs nothing. See [StaticCredentials].
+	Credentials CredentialsFunc
 
 	// Logger receives what an operator should know. Default: slog.Default().
 	Logger *slog.Logger
@@ -76,6 +86,12 @@ func (c Config) complete() (Config, tenant.Names, error) {
 	}
 	if c.Instance == "" {
 		c.Instance = uniqueInstance()
+	}
+	if c.TLS != nil {
+		if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS12 {
+			return c, names, configError("TLS", "MaxVersion is below TLS 1.2, which servers no longer speak")
+		}
+		c.TLS = c.TLS.Clone()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -14,6 +14,19 @@ import (
 //	ROCKETKIT_TENANT           Config.Tenant; unset or empty: no tenant
 //	ROCKETKIT_INSTANCE         Config.Instance; unset or empty: made unique
 //	ROCKETKIT_REQUEST_TIMEOUT  Config.RequestTimeout as Go writes durations ("3s"); unset or empty: 3 s
+//	ROCKETKIT_TLS              on or off: Config.TLS; unset or empty: off
+//	ROCKETKIT_TLS_CA           PEM file of the authorities to trust; unset or empty: the system's
+//	ROCKETKIT_TLS_CERT         PEM file of the client certificate, with its chain; unset or empty: none
+//	ROCKETKIT_TLS_KEY          PEM file of its key
+//	ROCKETKIT_TLS_SERVER_NAME  the name that every server's certificate must have; unset or empty: the host that is dialed
+//	ROCKETKIT_ACCESS_KEY       Config.Credentials, with the secret key; unset or empty: requests are not signed
+//	ROCKETKIT_SECRET_KEY       goes with the access key
+//	ROCKETKIT_SECURITY_TOKEN   goes with credentials that were given for a time
+//	ROCKETKIT_ACCESS_KEY_FILE, ROCKETKIT_SECRET_KEY_FILE, ROCKETKIT_SECURITY_TOKEN_FILE
+//	                           file that holds the value, instead of the variable without _FILE
+//
+// Files are read again, those of TLS at each connection and the others every 10 s, so that rotated secrets are used
+// without a restart.
 //
 // What a variable may hold is checked here, so that an error names the variable; it wraps [ErrConfig]. Fields that no
 // variable sets (Dial, Logger) are left for the caller.
@@ -49,6 +62,13 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 			return Config{}, configError("ROCKETKIT_REQUEST_TIMEOUT", "%q is not a duration of 10ms or more, such as 3s", text)
 		}
 		c.RequestTimeout = d
+	}
+	var err error
+	if c.TLS, err = tlsFromEnv(lookup); err != nil {
+		return Config{}, err
+	}
+	if c.Credentials, err = credentialsFromEnv(lookup); err != nil {
+		return Config{}, err
 	}
 	return c, nil
 }

@@ -29,7 +29,7 @@ func ExampleClient_For() {
 		log.Fatal(err)
 	}
 	defer red.Close(context.Background())
-	blue, err := red.For("blue")
+	blue, err := red.For("blue", nil)
 	if err != nil {
 		log.Fatal(err)
 	}

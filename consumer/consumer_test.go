@@ -74,7 +74,7 @@ func TestTenants(t *testing.T) {
 		got := map[string]*bodies{"red": {}, "blue": {}}
 		want := map[string][]string{}
 		for tenant, b := range got {
-			view, err := client.For(tenant)
+			view, err := client.For(tenant, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
+	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // Config is what a Cluster needs; the root package has validated it and filled in every default.
@@ -17,7 +19,11 @@ type Config struct {
 	ClientID       string        // what brokers know this process by; groups sort their members by it
 	RequestTimeout time.Duration // for one request that has no deadline of its own
 	Dial           remoting.DialFunc
+	TLS            *tls.Config // nil: plaintext
 	Log            *slog.Logger
+
+	// Credentials are what requests are signed with that no View with Keys of its own makes; nil signs nothing.
+	Credentials func(ctx context.Context) (Credentials, error)
 }
 
 // Cluster holds the sockets, routes and heartbeats of one process. Safe for concurrent use.
@@ -29,6 +35,9 @@ type Cluster struct {
 	members members
 	outages outages
 	reserve reserve
+	keys    *Keys // nil signs nothing
+
+	background background
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -39,10 +48,14 @@ type Cluster struct {
 func New(cfg Config) *Cluster {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Cluster{cfg: cfg, stop: stop}
+	c.background.ctx = ctx
+	c.keys = c.NewKeys(cfg.Credentials)
 	c.members.init()
 	c.outages.init()
 	c.remote = remoting.New(remoting.Config{
 		Dial:         cfg.Dial,
+		TLS:          cfg.TLS,
+		Sign:         c.keys.signer(),
 		Handle:       c.handle,
 		Connected:    c.connected,
 		Disconnected: c.disconnected,
@@ -62,6 +75,7 @@ func (c *Cluster) Close() error {
 	c.stop()
 	err := c.remote.Close()
 	c.done.Wait()
+	c.background.end()
 	return err
 }
 
@@ -82,9 +96,18 @@ func (c *Cluster) Since(address string) (since time.Time, connected bool) {
 	return c.remote.Since(address)
 }
 
-// invoke sends a request of the Cluster's own, which concerns all tenants.
-func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
-	return (&View{Cluster: c}).Invoke(ctx, address, req)
+// View gives the Cluster as the tenant sees it that names has, with its requests signed by keys; nil means by the
+// Cluster's.
+func (c *Cluster) View(names tenant.Names, keys *Keys) *View {
+	if keys == nil {
+		keys = c.keys
+	}
+	return &View{Cluster: c, Names: names, keys: keys, remote: c.remote.As(keys.signer())}
+}
+
+// invoke sends a request that concerns all tenants with these keys.
+func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame, keys *Keys) (*frame.Frame, error) {
+	return c.View(tenant.Names{}, keys).Invoke(ctx, address, req)
 }
 
 // RequestTimeout returns how long one request may take.

@@ -174,7 +174,7 @@ func open(t *testing.T, n *network, nameServers ...string) *cluster.View {
 		_ = c.Close()
 		n.close()
 	})
-	return &cluster.View{Cluster: c, Names: names}
+	return c.View(names, nil)
 }
 
 func knowTopic(t *testing.T, v *cluster.View) {

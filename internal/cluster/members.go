@@ -32,6 +32,8 @@ type Member struct {
 	// Connected is told of each new connection to a broker, after the heartbeat over it: a broker that crashed has lost
 	// the last seconds of what it knew. May be nil. Called on a goroutine of its own.
 	Connected func(address string)
+
+	keys *Keys // sign what is said of it; nil: the Cluster's
 }
 
 type memberKey struct {
@@ -126,7 +128,7 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	failures := make([]error, len(addresses))
 	var wg sync.WaitGroup
 	for i, address := range addresses {
-		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame()) })
+		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame(), m.keys) })
 	}
 	wg.Wait()
 	return errors.Join(failures...)
@@ -177,11 +179,16 @@ func (c *Cluster) connected(address string) {
 func (c *Cluster) beat(ctx context.Context, address string) {
 	defer c.members.begin()()
 	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
-	data, some := c.heartbeat()
-	if !some {
+	beats := c.heartbeats()
+	if len(beats) == 0 {
 		return
 	}
-	_, err := c.invoke(ctx, address, data.Frame())
+	var failures []error
+	for keys, data := range beats {
+		_, err := c.invoke(ctx, address, data.Frame(), keys)
+		failures = append(failures, err)
+	}
+	err := errors.Join(failures...)
 	c.members.mu.Lock()
 	known := c.members.quiet[address]
 	c.members.quiet[address] = err != nil
@@ -194,18 +201,23 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 	}
 }
 
-func (c *Cluster) heartbeat() (protocol.Heartbeat, bool) {
+// heartbeats gives what is to be said of the members. A broker refuses a heartbeat whose signer lacks the right to one
+// group in it, so members that sign with different keys are in different heartbeats; a broker adds them up.
+func (c *Cluster) heartbeats() map[*Keys]protocol.Heartbeat {
 	c.members.mu.Lock()
 	defer c.members.mu.Unlock()
-	data := protocol.Heartbeat{ClientID: c.cfg.ClientID}
+	beats := map[*Keys]protocol.Heartbeat{}
 	for _, m := range c.members.all {
+		data := beats[m.keys]
+		data.ClientID = c.cfg.ClientID
 		if m.Consumer != nil {
 			data.Consumers = append(data.Consumers, *m.Consumer)
 		} else {
 			data.Producers = append(data.Producers, protocol.ProducerData{Group: m.Group})
 		}
+		beats[m.keys] = data
 	}
-	return data, len(c.members.all) > 0
+	return beats
 }
 
 func (c *Cluster) hasConsumers() bool {

@@ -227,7 +227,7 @@ func (c *Cluster) fetchAgain(ctx context.Context, o *outage, nodes map[int64]str
 // connects it before it is needed.
 func (c *Cluster) isBack(o *outage, nodes map[int64]string) bool {
 	addresses, _ := c.outages.of(o)
-	if _, some := c.heartbeat(); !some {
+	if len(c.heartbeats()) == 0 {
 		return len(nodes) > 0
 	}
 	for id, address := range nodes {

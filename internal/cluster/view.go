@@ -8,14 +8,34 @@ import (
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
-// View is a Cluster as one tenant sees it. What servers say reaches the tenant's code in its own, logical names.
+// View is a Cluster as one tenant sees it. What servers say reaches the tenant's code in its own, logical names; what
+// it asks is signed with the tenant's keys. Cluster.View makes one.
 type View struct {
 	*Cluster
 	Names tenant.Names
+
+	keys   *Keys
+	remote remoting.Caller // not the Cluster's, which signs with the Cluster's keys
+}
+
+// Keys returns what signs the View's requests; nil when nothing does.
+func (v *View) Keys() *Keys { return v.keys }
+
+// Join is Cluster.Join with the View's keys: a broker judges a heartbeat, and every group in it, by who has signed it.
+func (v *View) Join(ctx context.Context, m Member) error {
+	m.keys = v.keys
+	return v.Cluster.Join(ctx, m)
+}
+
+// Leave is Cluster.Leave with the View's keys.
+func (v *View) Leave(ctx context.Context, m Member) error {
+	m.keys = v.keys
+	return v.Cluster.Leave(ctx, m)
 }
 
 // Call sends a request and returns its answer, whatever code it bears. ctx is the only clock.

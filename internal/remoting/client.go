@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"slices"
@@ -17,8 +18,18 @@ type DialFunc func(ctx context.Context, network, address string) (net.Conn, erro
 
 // Config is what New takes; the zero value works.
 type Config struct {
-	// Dial opens connections; nil is a net.Dialer. Either way a dial has 3 s.
+	// Dial opens connections; nil is a net.Dialer. Either way a dial has 3 s,
+	// the TLS handshake included.
 	Dial DialFunc
+
+	// TLS is what every connection that Dial opened is secured with; nil is
+	// plaintext. Without a ServerName servers must prove to be the host that
+	// was dialed. Not to be changed from then on.
+	TLS *tls.Config
+
+	// Sign signs every request that goes out, those of Callers excepted, which
+	// have their own. Nil signs nothing.
+	Sign Signer
 
 	// Handle answers a server's request, each on a goroutine of its own, at
 	// most 1,024 at a time per connection; the server is told SYSTEM_BUSY
@@ -62,6 +73,9 @@ func New(cfg Config) *Client {
 	if cfg.Dial == nil {
 		cfg.Dial = new(net.Dialer).DialContext
 	}
+	if cfg.TLS != nil {
+		cfg.Dial = secured(cfg.Dial, cfg.TLS)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -88,12 +102,22 @@ func New(cfg Config) *Client {
 // While a server that shuts down in order says so (code 1500, GO_AWAY: it did
 // not take the request), Call repeats the request once on a new connection.
 func (c *Client) Call(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
+	return c.As(c.cfg.Sign).Call(ctx, address, req)
+}
+
+// Call is Client.Call for the Caller's requests.
+func (as Caller) Call(ctx context.Context, address string, req *frame.Frame) (*frame.Frame, error) {
+	c := as.client
 	for attempt := 0; ; attempt++ {
 		conn, err := c.conn(ctx, address)
 		if err != nil {
 			return nil, err
 		}
-		answer, err := conn.call(ctx, c.outgoing(req, 0))
+		out, err := as.outgoing(ctx, req, 0)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := conn.call(ctx, out)
 		if err != nil || answer.Code != codeGoAway {
 			return answer, err
 		}
@@ -107,20 +131,39 @@ func (c *Client) Call(ctx context.Context, address string, req *frame.Frame) (*f
 // Send sends req one-way, with the same rules as Call. A nil error means that
 // it stands in line to be written, not that it arrived; Close still writes it.
 func (c *Client) Send(ctx context.Context, address string, req *frame.Frame) error {
-	conn, err := c.conn(ctx, address)
+	return c.As(c.cfg.Sign).Send(ctx, address, req)
+}
+
+// Send is Client.Send for the Caller's requests.
+func (as Caller) Send(ctx context.Context, address string, req *frame.Frame) error {
+	conn, err := as.client.conn(ctx, address)
 	if err != nil {
 		return err
 	}
-	return conn.send(ctx, c.outgoing(req, flagOneWay))
+	out, err := as.outgoing(ctx, req, flagOneWay)
+	if err != nil {
+		return err
+	}
+	return conn.send(ctx, out)
 }
 
 // outgoing returns the copy of req that goes out. Every request passes here
-// before it is encoded: what must be in each (a signature) belongs here.
-func (c *Client) outgoing(req *frame.Frame, flags int32) frame.Frame {
+// before it is encoded, and is signed here.
+func (as Caller) outgoing(ctx context.Context, req *frame.Frame, flags int32) (frame.Frame, error) {
 	f := *req
 	f.Codec = frame.Binary // a broker parses JSON headers by reflection, once for each request
 	f.Flag = f.Flag&^(flagAnswer|flagOneWay) | flags
-	return f
+	if as.signer == nil {
+		return f, nil
+	}
+	return as.signed(ctx, f)
+}
+
+// signed is apart from outgoing so that an unsigned request needn't live on the
+// heap for a Signer that there isn't.
+func (as Caller) signed(ctx context.Context, f frame.Frame) (frame.Frame, error) {
+	err := as.signer.Sign(ctx, &f)
+	return f, err
 }
 
 // Drop closes the connection to address, if any, after what stands in line was

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+	"syscall"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 )
@@ -45,9 +46,7 @@ func (c *conn) read(ctx context.Context, group *sync.WaitGroup) {
 		f, err := frame.Read(r)
 		switch {
 		case err != nil:
-			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("closed by the server: %w", err)
-			}
+			err = c.explainEnd(err)
 			c.end(&Error{c.address, "read", err}, false)
 			return
 		case f.IsAnswer():
@@ -66,6 +65,18 @@ func (c *conn) read(ctx context.Context, group *sync.WaitGroup) {
 			})
 		}
 	}
+}
+
+// explainEnd says more of why nothing more can be read. A server that enforces
+// TLS hangs up on the first byte that is none.
+func (c *conn) explainEnd(err error) error {
+	switch {
+	case c.reads.Load() == 0 && c.client.cfg.TLS == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return fmt.Errorf("closed by the server before it had said anything: if it demands TLS (tls.server.mode=enforcing), turn TLS on here: %w", err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("closed by the server: %w", err)
+	}
+	return err
 }
 
 // refuse answers a server's request unless the line is full: the reader never

@@ -17,7 +17,7 @@ func TestTenantsDoNotCross(t *testing.T) { onEach(t, testTenantsDoNotCross) }
 
 func testTenantsDoNotCross(t *testing.T, on target) {
 	red := on.open(t, tenantOf(t, "-r"))
-	blue, err := red.For(tenantOf(t, "-b"))
+	blue, err := red.For(tenantOf(t, "-b"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
