@@ -134,6 +134,9 @@ func TestFromEnvReadsWhatItDocuments(t *testing.T) {
 	}
 	want := map[string]bool{
 		"ROCKETKIT_NAMESRV": true, "NAMESRV_ADDR": true, "ROCKETKIT_TENANT": true, "ROCKETKIT_INSTANCE": true, "ROCKETKIT_REQUEST_TIMEOUT": true,
+		"ROCKETKIT_TLS": true, "ROCKETKIT_TLS_CA": true, "ROCKETKIT_TLS_CERT": true, "ROCKETKIT_TLS_KEY": true, "ROCKETKIT_TLS_SERVER_NAME": true,
+		"ROCKETKIT_ACCESS_KEY": true, "ROCKETKIT_SECRET_KEY": true, "ROCKETKIT_SECURITY_TOKEN": true,
+		"ROCKETKIT_ACCESS_KEY_FILE": true, "ROCKETKIT_SECRET_KEY_FILE": true, "ROCKETKIT_SECURITY_TOKEN_FILE": true,
 	}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("looked up %v", asked)

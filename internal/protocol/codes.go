@@ -57,6 +57,15 @@ const (
 	ReqPushReply             int32 = 326 // broker to producer
 	ReqGetTopicConfig        int32 = 351 // not in 4.9
 	ReqGetGroupConfig        int32 = 352 // not in 4.9
+
+	// ACL 2.0, from 5.3.0 on: AUTH_CREATE_USER and following.
+	ReqCreateUser   int32 = 3001
+	ReqUpdateUser   int32 = 3002
+	ReqDeleteUser   int32 = 3003
+	ReqGetUser      int32 = 3004
+	ReqUpdateAccess int32 = 3007 // AUTH_UPDATE_ACL, which also creates
+	ReqDeleteAccess int32 = 3008 // AUTH_DELETE_ACL
+	ReqGetAccess    int32 = 3009 // AUTH_GET_ACL
 )
 
 // Response codes, RocketMQ's classes RemotingSysResponseCode and ResponseCode.
@@ -129,6 +138,8 @@ var requestNames = map[int32]string{
 	ReqRegisterFilterServer: "REGISTER_FILTER_SERVER", ReqRunningInfo: "GET_CONSUMER_RUNNING_INFO",
 	ReqConsumeDirectly: "CONSUME_MESSAGE_DIRECTLY", ReqSendMessageV2: "SEND_MESSAGE_V2", ReqSendBatch: "SEND_BATCH_MESSAGE",
 	ReqPushReply: "PUSH_REPLY_MESSAGE_TO_CLIENT", ReqGetTopicConfig: "GET_TOPIC_CONFIG", ReqGetGroupConfig: "GET_SUBSCRIPTIONGROUP_CONFIG",
+	ReqCreateUser: "AUTH_CREATE_USER", ReqUpdateUser: "AUTH_UPDATE_USER", ReqDeleteUser: "AUTH_DELETE_USER", ReqGetUser: "AUTH_GET_USER",
+	ReqUpdateAccess: "AUTH_UPDATE_ACL", ReqDeleteAccess: "AUTH_DELETE_ACL", ReqGetAccess: "AUTH_GET_ACL",
 }
 
 var codeNames = map[int32]string{

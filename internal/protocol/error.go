@@ -20,7 +20,7 @@ type Error struct {
 	Address string // who answered; empty until the caller, who knows the address, fills it in
 }
 
-// Error names the server, the request, the code and the server's remark.
+// Error names the server, the request, the code and the server's remark; where rights were wanting also which.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(RequestName(e.Request))
@@ -35,6 +35,9 @@ func (e *Error) Error() string {
 	if remark := strings.TrimSpace(e.Remark); remark != "" {
 		b.WriteString(": ")
 		b.WriteString(remark)
+		if advice := denial(e.Request, e.Code, remark); advice != "" {
+			b.WriteString(" [" + advice + "]")
+		}
 	}
 	return b.String()
 }

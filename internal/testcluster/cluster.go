@@ -2,10 +2,12 @@ package testcluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +21,7 @@ import (
 type Cluster struct {
 	config       Config
 	installation installation
+	secure       *tls.Config // how this package connects; nil without TLS
 	root         string
 	ports        *ports
 	janitor      *janitor
@@ -45,6 +48,9 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, errors.New("testcluster: only Linux and macOS can run a cluster")
 	}
 	c := &Cluster{config: cfg, installation: installation{version: cfg.Version}}
+	if c.secure, err = cfg.TLS.probe(); err != nil {
+		return nil, err
+	}
 	if c.installation.java, err = findJava(ctx); err != nil {
 		return nil, err
 	}
@@ -130,7 +136,7 @@ func (c *Cluster) lay() error {
 func (c *Cluster) layNode(n *Node, heap []string, main string, set map[string]string) error {
 	dir := filepath.Join(c.root, n.name)
 	file := filepath.Join(dir, "properties")
-	jvm := append(append([]string(nil), heap...), c.config.JVM...)
+	jvm := slices.Concat(heap, c.config.TLS.flags(), c.config.JVM)
 	if err := c.installation.lay(dir, "INFO", jvm, main, "-c", file); err != nil {
 		return err
 	}
@@ -194,7 +200,7 @@ func (c *Cluster) Admin(ctx context.Context, args ...string) (string, error) {
 	dir := filepath.Join(c.root, name)
 	defer os.RemoveAll(dir)
 	args = append(args[:len(args):len(args)], "-n", strings.Join(c.NameServers(), ";"))
-	if err := c.installation.lay(dir, "OFF", heapAdmin, mainAdmin, args...); err != nil {
+	if err := c.installation.lay(dir, "OFF", slices.Concat(heapAdmin, c.config.TLS.flags()), mainAdmin, args...); err != nil {
 		return "", fmt.Errorf("testcluster: mqadmin %s: %w", args[0], err)
 	}
 	p, err := c.janitor.start(name)

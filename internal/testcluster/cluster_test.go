@@ -29,7 +29,7 @@ const (
 // request fails the test unless the server answers with success.
 func request(t *testing.T, address string, code int32, fields ...frame.Field) *frame.Frame {
 	t.Helper()
-	answer, err := ask(t.Context(), address, &frame.Frame{Code: code, Opaque: 7, Fields: fields})
+	answer, err := ask(t.Context(), nil, address, &frame.Frame{Code: code, Opaque: 7, Fields: fields})
 	if err != nil {
 		t.Fatalf("request %d to %s: %v", code, address, err)
 	}
@@ -52,7 +52,7 @@ func createTopic(t *testing.T, broker *Node, topic string) {
 func wantRoute(t *testing.T, nameServer, topic string, broker *Node) {
 	t.Helper()
 	await(t, nameServer+" routes "+topic+" to "+broker.Name(), func() bool {
-		answer, err := ask(t.Context(), nameServer, &frame.Frame{Code: codeRoute, Opaque: 7, Fields: frame.Fields{{Key: "topic", Value: topic}}})
+		answer, err := ask(t.Context(), nil, nameServer, &frame.Frame{Code: codeRoute, Opaque: 7, Fields: frame.Fields{{Key: "topic", Value: topic}}})
 		return err == nil && answer.Code == 0 && bytes.Contains(answer.Body, []byte(`"`+broker.Address()+`"`))
 	})
 }
@@ -129,7 +129,7 @@ func TestNodeKeepsItsStoreOverStopAndKill(t *testing.T) {
 			if broker.Running() {
 				t.Error("it runs on")
 			}
-			if err := serves(t.Context(), broker.Address()); err == nil {
+			if err := serves(t.Context(), nil, broker.Address()); err == nil {
 				t.Error("it answers still")
 			}
 			if err := end.call(); err != nil {
@@ -161,13 +161,13 @@ func TestPausedNodeDoesNotAnswer(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if err := serves(ctx, broker.Address()); err == nil {
+	if err := serves(ctx, nil, broker.Address()); err == nil {
 		t.Error("a paused broker answers")
 	}
 	if err := broker.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the resumed broker answers", func() bool { return serves(t.Context(), broker.Address()) == nil })
+	await(t, "the resumed broker answers", func() bool { return serves(t.Context(), nil, broker.Address()) == nil })
 }
 
 func TestAdminSeesTheCluster(t *testing.T) {
@@ -195,7 +195,7 @@ func TestTwoOfEach(t *testing.T) {
 	t.Parallel()
 	c := Run(t, Config{NameServers: 2, Brokers: 2})
 	for _, nameServer := range c.NameServers() {
-		if err := knows(t.Context(), nameServer, []string{c.Broker(0).Address(), c.Broker(1).Address()}); err != nil {
+		if err := knows(t.Context(), nil, nameServer, []string{c.Broker(0).Address(), c.Broker(1).Address()}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	// (-Dtls.server.mode=disabled; RocketMQ's default is permissive).
 	JVM []string
 
+	// TLS, unless nil, makes every server demand TLS.
+	TLS *TLS
+
 	// Log receives progress, line by line: the jars being fetched, where logs
 	// were kept. Nil discards it in Start, and means standard error in Run and
 	// Suite.

@@ -102,13 +102,13 @@ func (n *Node) awaitReady(ctx context.Context, p *process) error {
 // ready returns what is missing until the node can be used.
 func (n *Node) ready(ctx context.Context) error {
 	if !n.broker {
-		return knows(ctx, n.address, n.cluster.running(n.cluster.brokers))
+		return knows(ctx, n.cluster.secure, n.address, n.cluster.running(n.cluster.brokers))
 	}
-	if err := serves(ctx, n.address); err != nil {
+	if err := serves(ctx, n.cluster.secure, n.address); err != nil {
 		return err
 	}
 	for _, nameServer := range n.cluster.running(n.cluster.nameServers) {
-		if err := knows(ctx, nameServer, []string{n.address}); err != nil {
+		if err := knows(ctx, n.cluster.secure, nameServer, []string{n.address}); err != nil {
 			return err
 		}
 	}

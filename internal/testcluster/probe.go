@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -16,8 +17,8 @@ const (
 	codeClusterInfo       = 106 // RequestCode.GET_BROKER_CLUSTER_INFO
 )
 
-// ask sends one request on a connection of its own.
-func ask(ctx context.Context, address string, request *frame.Frame) (*frame.Frame, error) {
+// ask sends one request on a connection of its own, plaintext where secure is nil.
+func ask(ctx context.Context, secure *tls.Config, address string, request *frame.Frame) (*frame.Frame, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	var dialer net.Dialer
@@ -30,6 +31,9 @@ func ask(ctx context.Context, address string, request *frame.Frame) (*frame.Fram
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
+	if secure != nil {
+		conn = tls.Client(conn, secure)
+	}
 	wire, err := frame.Append(nil, request)
 	if err != nil {
 		return nil, err
@@ -41,8 +45,8 @@ func ask(ctx context.Context, address string, request *frame.Frame) (*frame.Fram
 }
 
 // knows tells whether a name server answers and lists all of these brokers.
-func knows(ctx context.Context, nameServer string, brokers []string) error {
-	answer, err := ask(ctx, nameServer, &frame.Frame{Code: codeClusterInfo, Opaque: 1})
+func knows(ctx context.Context, secure *tls.Config, nameServer string, brokers []string) error {
+	answer, err := ask(ctx, secure, nameServer, &frame.Frame{Code: codeClusterInfo, Opaque: 1})
 	if err != nil {
 		return fmt.Errorf("name server %s doesn't answer: %w", nameServer, err)
 	}
@@ -60,8 +64,8 @@ func knows(ctx context.Context, nameServer string, brokers []string) error {
 
 // serves tells whether a broker answers. Any answer will do: with ACLs on it is
 // a refusal.
-func serves(ctx context.Context, broker string) error {
-	if _, err := ask(ctx, broker, &frame.Frame{Code: codeBrokerRuntimeInfo, Opaque: 1}); err != nil {
+func serves(ctx context.Context, secure *tls.Config, broker string) error {
+	if _, err := ask(ctx, secure, broker, &frame.Frame{Code: codeBrokerRuntimeInfo, Opaque: 1}); err != nil {
 		return fmt.Errorf("broker %s doesn't answer: %w", broker, err)
 	}
 	return nil

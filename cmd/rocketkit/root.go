@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rocketkit/rocketkit"
+)
+
+// root makes the command that all others are below. A new one has a file of its own and a line here.
+func (c console) root() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "rocketkit",
+		Short: "Operate a RocketMQ cluster and what rocketkit keeps on it",
+		Long: `Operate a RocketMQ cluster and what rocketkit keeps on it.
+
+Which cluster, and as whom, comes from the environment, as for every program on rocketkit:
+
+  ROCKETKIT_NAMESRV     host:port of the name servers, several joined by ';' (or --namesrv)
+  ROCKETKIT_ACCESS_KEY  and ROCKETKIT_SECRET_KEY, or their _FILE forms, where brokers have ACLs
+  ROCKETKIT_TLS         on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return usage("%w; see %s --help", err, command.CommandPath())
+	})
+	shared := &connection{console: c}
+	command.PersistentFlags().StringVar(&shared.nameServers, "namesrv", "", "name servers, host:port joined by ';' (default $ROCKETKIT_NAMESRV)")
+	_ = command.RegisterFlagCompletionFunc("namesrv", cobra.NoFileCompletions) // the flag exists
+	command.AddCommand(tenantCommand(shared))
+	return command
+}
+
+// noArguments refuses words that no command is called by.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes no %q; see %[1]s --help", command.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// connection is what commands reach the cluster by: the environment, under the flags that all share.
+type connection struct {
+	console     console
+	nameServers string
+}
+
+// open opens a client without a tenant, whatever ROCKETKIT_TENANT says: operators see names as brokers do.
+func (c *connection) open() (*rocketkit.Client, error) {
+	cfg, err := rocketkit.FromEnv(func(name string) (string, bool) {
+		switch {
+		case name == "ROCKETKIT_NAMESRV" && c.nameServers != "":
+			return c.nameServers, true
+		case name == "ROCKETKIT_TENANT":
+			return "", false
+		}
+		return c.console.lookup(name)
+	})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	// What an operator must know is in the errors; connections that come and go are not.
+	cfg.Logger = slog.New(slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return rocketkit.Open(cfg)
+}
+
+// confirm asks whether to go on; only a y or yes is one.
+func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) error {
+	fmt.Fprintf(out, "%s [y/N] ", question)
+	answers := make(chan string, 1)
+	go func() {
+		var answer string
+		_, _ = fmt.Fscanln(in, &answer) // nothing is a no
+		answers <- answer
+	}()
+	select {
+	case answer := <-answers:
+		if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
+			return nil
+		}
+		return errRefused
+	case <-ctx.Done():
+		return errRefused
+	}
+}
+
+// table writes rows under a heading, in columns that line up.
+func table(out io.Writer, heading []string, rows [][]string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{heading}, rows...) {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return w.Flush()
+}
