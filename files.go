@@ -114,6 +114,9 @@ func (f tlsFiles) verify(state tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return errors.New("the server gave no certificate")
 	}
+	if state.ServerName == "" { // without a name Verify would accept every server of the authority
+		return errors.New("it isn't known which server this should be")
+	}
 	between := x509.NewCertPool()
 	for _, c := range state.PeerCertificates[1:] {
 		between.AddCert(c)

@@ -84,6 +84,11 @@ func (t *tally) add(servers []server, outcomes []error) {
 	}
 }
 
+// denied tells whether a server refused for want of rights.
+func (t *tally) denied() bool {
+	return slices.ContainsFunc(t.failed, func(f Failure) bool { return protocol.HasCode(f.Err, protocol.CodeNoPermission) })
+}
+
 // lack enters servers that haven't what is to be changed.
 func (t *tally) lack(servers []server, err error) {
 	t.add(servers, slices.Repeat([]error{err}, len(servers)))

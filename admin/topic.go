@@ -152,7 +152,8 @@ func (a *Admin) UpdateTopic(ctx context.Context, c TopicConfig) error {
 }
 
 // DeleteTopic deletes a topic with its messages, and the offsets that groups have in it: on every master, then on every
-// replica, then from every name server, going on where one fails. What isn't there counts as deleted. Stop its producers
+// replica, then from every name server, going on where one fails, but not where a master's ACL refuses it. What isn't there
+// counts as deleted. Stop its producers
 // and consumers first: brokers that create topics on first use would bring it back, and while a master can't be reached
 // the topic returns with it, until this is repeated.
 func (a *Admin) DeleteTopic(ctx context.Context, topic string) error {
@@ -175,6 +176,9 @@ func (a *Admin) deleteTopic(ctx context.Context, t *tally, brokers []Broker, phy
 		return a.change(ctx, s, protocol.DeleteTopicBroker{Topic: physical}.Frame())
 	}
 	a.tell(ctx, t, masters(brokers), onBroker)
+	if t.denied() {
+		return // name servers check nobody: without this the topic would be gone from routes until its brokers report again
+	}
 	a.tell(ctx, t, replicas(brokers), onBroker) // a replica drops the topic with its master, but not the queues' files
 	a.tell(ctx, t, a.nameServers(), func(ctx context.Context, s server) error {
 		_, err := a.ask(ctx, s, protocol.DeleteTopicNameServer{Topic: physical}.Frame())

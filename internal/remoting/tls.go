@@ -19,14 +19,17 @@ func secured(dial DialFunc, config *tls.Config) DialFunc {
 		if err != nil {
 			return nil, err
 		}
-		own := config
+		own := config.Clone()
 		if own.ServerName == "" {
-			host, _, err := net.SplitHostPort(address)
-			if err != nil {
-				host = address
+			if own.ServerName, _, err = net.SplitHostPort(address); err != nil {
+				own.ServerName = address
 			}
-			own = config.Clone()
-			own.ServerName = host
+		}
+		if config.VerifyConnection != nil {
+			own.VerifyConnection = func(state tls.ConnectionState) error {
+				state.ServerName = own.ServerName // crypto/tls leaves it empty for an address, and brokers go by addresses
+				return config.VerifyConnection(state)
+			}
 		}
 		conn := tls.Client(plain, own)
 		if err := conn.HandshakeContext(ctx); err != nil {
@@ -82,7 +85,7 @@ func explainAlert(err error) error {
 		"certificate required":          "the server demands a client certificate, and none was given",
 		"bad certificate":               "the server demands a client certificate that it trusts, and refused the one given, or that none was",
 		"unknown certificate authority": "the server doesn't trust the authority that signed the client certificate",
-		"certificate unknown":           "the server refused the client certificate",
+		"unknown certificate":           "the server refused the client certificate, by whose authority it doesn't trust for one",
 		"expired certificate":           "the client certificate has expired, or isn't valid yet",
 		"revoked certificate":           "the client certificate was revoked",
 	} {
