@@ -109,6 +109,9 @@ func (l layout) linterRules() string {
 	var out strings.Builder
 	for i, row := range l.tiers {
 		allow := append([]string{"$gostd"}, dependencies()...)
+		if slices.Contains(row, "cmd/...") {
+			allow = append(allow, toolDependencies()...)
+		}
 		for _, below := range l.tiers[i+1:] {
 			for _, pkg := range below {
 				allow = append(allow, importPattern(pkg))

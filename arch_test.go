@@ -61,6 +61,9 @@ func dependencies() []string {
 	return []string{"github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "golang.org/x/sync"}
 }
 
+// toolDependencies are the modules that programs below cmd may link besides.
+func toolDependencies() []string { return []string{"github.com/spf13/cobra"} }
+
 func TestImportsGoDown(t *testing.T) {
 	t.Parallel()
 	for _, problem := range places().problems(moduleImports(t)) {

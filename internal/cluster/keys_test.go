@@ -25,7 +25,9 @@ type vault struct {
 	answer func(call int) (cluster.Credentials, error)
 }
 
-func (v *vault) ask(context.Context) (cluster.Credentials, error) { return v.answer(int(v.calls.Add(1))) }
+func (v *vault) ask(context.Context) (cluster.Credentials, error) {
+	return v.answer(int(v.calls.Add(1)))
+}
 
 // keysOf makes Keys on a Cluster that logs to log.
 func keysOf(t *testing.T, v *vault, log *bytes.Buffer) (*cluster.Cluster, *cluster.Keys) {

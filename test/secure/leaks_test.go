@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/reader"
 )
 
 func writeSecret(t *testing.T, secret string) string {
@@ -17,6 +19,25 @@ func writeSecret(t *testing.T, secret string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// wantRetry reads the retries of the group billing until one is the body.
+func wantRetry(t *testing.T, client *rocketkit.Client, body string) {
+	t.Helper()
+	r, err := reader.New(client, reader.Config{Topic: "%RETRY%billing", Group: "tools", Start: reader.Earliest()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for m, err := range r.Messages(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Body()) == body {
+			return
+		}
+	}
 }
 
 // leaks holds docs/tenants.md to the broker: what tenant a can do to tenant b by requests that rocketkit itself would
@@ -59,6 +80,9 @@ func leaks(t *testing.T, a, aInB, b *rocketkit.Client) {
 
 	_, err = view.Invoke(t.Context(), master, protocol.SendBack{Group: "a%billing", Offset: place, DelayLevel: 1, OriginTopic: "b%orders", MaxReconsumeTimes: 16}.Frame())
 	leak("any message is sent back to one's own group", err == nil, err)
+	if err == nil {
+		wantRetry(t, a, "secret of b")
+	}
 
 	_, err = view.Invoke(t.Context(), master, protocol.CreateGroup{Config: protocol.NewGroupConfig("b%made-by-a")}.Frame())
 	leak("groups of others are created and changed", err == nil, err)
