@@ -53,7 +53,7 @@ func (c *Client) For(name string, credentials CredentialsFunc) (*Client, error) 
 	if credentials != nil {
 		keys = c.view.NewKeys(credentials.asked())
 	}
-	return &Client{view: c.view.Cluster.View(names, keys), owner: c.owner}, nil
+	return &Client{view: c.view.View(names, keys), owner: c.owner}, nil
 }
 
 // Tenant returns the tenant this Client works for; empty means none.

@@ -46,6 +46,9 @@ func (a *Admin) Access(ctx context.Context, user string) ([]UserAccess, error) {
 func (a *Admin) access(ctx context.Context, s server, user string) (UserAccess, error) {
 	u := UserAccess{Broker: s.name, Address: s.address}
 	answer, err := a.ask(ctx, s, protocol.GetUser{User: user}.Frame())
+	if protocol.HasCode(err, protocol.CodeRequestNotSupported) {
+		return u, fmt.Errorf("%w: it has no ACL 2.0, which takes RocketMQ 5.3.0 or newer", err)
+	}
 	if err != nil {
 		return u, err
 	}

@@ -60,10 +60,10 @@ func (c console) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return 0
 	case errors.Is(err, errRefused):
-		fmt.Fprintln(c.err, err)
+		_, _ = fmt.Fprintln(c.err, err)
 		return statusRefused
 	}
-	fmt.Fprintln(c.err, "rocketkit:", err)
+	_, _ = fmt.Fprintln(c.err, "rocketkit:", err)
 	if errors.Is(err, errUsage) {
 		return statusUsage
 	}

@@ -75,7 +75,7 @@ func (c *connection) open() (*rocketkit.Client, error) {
 
 // confirm asks whether to go on; only a y or yes is one.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) error {
-	fmt.Fprintf(out, "%s [y/N] ", question)
+	_, _ = fmt.Fprintf(out, "%s [y/N] ", question)
 	answers := make(chan string, 1)
 	go func() {
 		var answer string
@@ -97,7 +97,7 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 func table(out io.Writer, heading []string, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{heading}, rows...) {
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return w.Flush()
 }

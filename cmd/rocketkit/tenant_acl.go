@@ -125,7 +125,7 @@ func (a *tenantACL) set(ctx context.Context, in io.Reader, out io.Writer, rules 
 		}
 	}
 	if !changes.any {
-		fmt.Fprintf(out, "User %s has the rules of tenant %s on all of %d brokers: nothing to do.\n", a.access.User, a.access.Tenant, len(have))
+		_, _ = fmt.Fprintf(out, "User %s has the rules of tenant %s on all of %d brokers: nothing to do.\n", a.access.User, a.access.Tenant, len(have))
 		return nil
 	}
 	if a.dryRun {
@@ -136,7 +136,7 @@ func (a *tenantACL) set(ctx context.Context, in io.Reader, out io.Writer, rules 
 		return err
 	}
 	if !a.yes {
-		if err := confirm(ctx, in, out, fmt.Sprintf("Change %d brokers?", len(changes.brokers))); err != nil {
+		if err := confirm(ctx, in, out, fmt.Sprintf("Change %s?", strings.Join(changes.brokers, ", "))); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func (a *tenantACL) verify(ctx context.Context, brokers *admin.Admin, out io.Wri
 	if left.any {
 		return fmt.Errorf("%s lack some of the rules after all were set: another operator may be at it; run this again", strings.Join(left.brokers, ", "))
 	}
-	fmt.Fprintf(out, "User %s has the rules of tenant %s on all of %d brokers.\n", a.access.User, a.access.Tenant, len(have))
+	_, _ = fmt.Fprintf(out, "User %s has the rules of tenant %s on all of %d brokers.\n", a.access.User, a.access.Tenant, len(have))
 	return nil
 }
 

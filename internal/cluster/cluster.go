@@ -47,8 +47,7 @@ type Cluster struct {
 // first request to each address.
 func New(cfg Config) *Cluster {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Cluster{cfg: cfg, stop: stop}
-	c.background.ctx = ctx
+	c := &Cluster{cfg: cfg, stop: stop, background: background{ctx: ctx}}
 	c.keys = c.NewKeys(cfg.Credentials)
 	c.members.init()
 	c.outages.init()

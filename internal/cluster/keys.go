@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -165,14 +164,14 @@ func (k *Keys) logFailure(last *key, expired bool, err error) {
 	switch {
 	case expired:
 		k.cluster.cfg.Log.Error("credentials have expired and can't be renewed: requests fail, trying on",
-			slog.Time("expires", last.expires), "error", err)
+			"expires", last.expires, "error", err)
 	case last == nil:
 		k.cluster.cfg.Log.Error("no credentials to be had: requests fail, trying on", "error", err)
 	case last.expires.IsZero():
 		k.cluster.cfg.Log.Warn("credentials can't be renewed: the last ones go on, trying on", "error", err)
 	default:
 		k.cluster.cfg.Log.Warn("credentials can't be renewed: the last ones go on until they expire, trying on",
-			slog.Time("expires", last.expires), "error", err)
+			"expires", last.expires, "error", err)
 	}
 }
 

@@ -99,6 +99,30 @@ func TestCredentialsAreRenewed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	changeUsers(t, ops, users, open(t, with(env, map[string]string{"ROCKETKIT_ACCESS_KEY": "first", "ROCKETKIT_SECRET_KEY": "new"})))
+}
+
+// changeUsers: a new secret key, a rule less, and no user at all count at once.
+func changeUsers(t *testing.T, ops *admin.Admin, users []string, asFirst *rocketkit.Client) {
+	t.Helper()
+	steps := []struct {
+		do   func() error
+		says string // of the next message; empty: it is sent
+	}{
+		{func() error { return nil }, "the secret key is not the one"},
+		{func() error { return ops.SetPassword(t.Context(), "first", "new") }, ""},
+		{func() error { return ops.Revoke(t.Context(), "first", []string{"Topic:renewals", "Topic:none"}) }, "grant Pub on Topic:renewals"},
+		{func() error { return ops.DeleteUser(t.Context(), "first") }, "no such user"},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := try(t, asFirst, "renewals", "x")
+		if (step.says == "") != (err == nil) || err != nil && !refused(err, step.says) {
+			t.Errorf("%v\ndoesn't say %q", err, step.says)
+		}
+	}
 	for _, user := range users {
 		if err := ops.DeleteUser(t.Context(), user); err != nil {
 			t.Error(err)

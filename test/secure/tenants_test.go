@@ -224,7 +224,7 @@ func sharesSockets(t *testing.T, a *rocketkit.Client) {
 		if _, err := try(t, client, "orders", body); err != nil {
 			t.Fatal(err)
 		}
-		for await(t, body, handled) != body { //nolint:revive // older ones come too
+		for await(t, body, handled) != body { // older ones come too
 		}
 		members, err := admin.New(client).Connections(t.Context(), "billing")
 		if err != nil {
