@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 	"github.com/rocketkit/rocketkit/internal/route"
 	"github.com/rocketkit/rocketkit/tenant"
@@ -102,11 +101,6 @@ func (c *Cluster) View(names tenant.Names, keys *Keys) *View {
 		keys = c.keys
 	}
 	return &View{Cluster: c, Names: names, keys: keys, remote: c.remote.As(keys.signer())}
-}
-
-// invoke sends a request that concerns all tenants with these keys.
-func (c *Cluster) invoke(ctx context.Context, address string, req *frame.Frame, keys *Keys) (*frame.Frame, error) {
-	return c.View(tenant.Names{}, keys).Invoke(ctx, address, req)
 }
 
 // RequestTimeout returns how long one request may take.

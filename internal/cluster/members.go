@@ -11,6 +11,7 @@ import (
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // beatInterval is the Java client's heartbeatBrokerInterval; brokers forget a silent client after 120 s.
@@ -33,7 +34,21 @@ type Member struct {
 	// the last seconds of what it knew. May be nil. Called on a goroutine of its own.
 	Connected func(address string)
 
-	keys *Keys // sign what is said of it; nil: the Cluster's
+	speaker speaker // in whose name servers are told of it
+}
+
+// speaker is a tenant with the keys that it signs with. A broker refuses a heartbeat whose signer lacks the right to one
+// group in it, so those who sign have heartbeats of their own; all who don't are one speaker. Brokers add heartbeats up.
+type speaker struct {
+	keys  *Keys
+	names tenant.Names
+}
+
+func (v *View) speaker() speaker {
+	if v.keys == nil {
+		return speaker{}
+	}
+	return speaker{v.keys, v.Names}
 }
 
 type memberKey struct {
@@ -45,15 +60,21 @@ type members struct {
 	mu    sync.Mutex
 	all   map[memberKey]Member
 	times map[memberKey]int      // how often a producer group has joined: its producers are one member
-	quiet map[string]bool        // brokers whose last heartbeat failed, which was logged
+	quiet map[heard]bool         // whose last heartbeat failed, which was logged
 	beats map[chan struct{}]bool // heartbeats under way; each is closed when it has ended
+}
+
+// heard is a broker and who speaks to it.
+type heard struct {
+	broker string
+	speaker
 }
 
 func (m *members) init() {
 	m.all = map[memberKey]Member{}
 	m.times = map[memberKey]int{}
 	m.beats = map[chan struct{}]bool{}
-	m.quiet = map[string]bool{}
+	m.quiet = map[heard]bool{}
 }
 
 // begin notes a heartbeat that is under way until end is called.
@@ -128,7 +149,7 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	failures := make([]error, len(addresses))
 	var wg sync.WaitGroup
 	for i, address := range addresses {
-		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame(), m.keys) })
+		wg.Go(func() { _, failures[i] = c.View(m.speaker.names, m.speaker.keys).Invoke(ctx, address, req.Frame()) })
 	}
 	wg.Wait()
 	return errors.Join(failures...)
@@ -179,43 +200,52 @@ func (c *Cluster) connected(address string) {
 func (c *Cluster) beat(ctx context.Context, address string) {
 	defer c.members.begin()()
 	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
-	beats := c.heartbeats()
-	if len(beats) == 0 {
-		return
+	var wg sync.WaitGroup
+	for by, data := range c.heartbeats() {
+		wg.Go(func() {
+			_, err := c.View(by.names, by.keys).Invoke(ctx, address, data.Frame())
+			c.logBeat(heard{address, by}, err)
+		})
 	}
-	var failures []error
-	for keys, data := range beats {
-		_, err := c.invoke(ctx, address, data.Frame(), keys)
-		failures = append(failures, err)
-	}
-	err := errors.Join(failures...)
+	wg.Wait()
+}
+
+// logBeat tells of changes alone.
+func (c *Cluster) logBeat(by heard, err error) {
 	c.members.mu.Lock()
-	known := c.members.quiet[address]
-	c.members.quiet[address] = err != nil
+	known := c.members.quiet[by]
+	if err != nil {
+		c.members.quiet[by] = true
+	} else {
+		delete(c.members.quiet, by)
+	}
 	c.members.mu.Unlock()
+	log := c.cfg.Log
+	if by.names.Tenant() != "" {
+		log = log.With("tenant", by.names.Tenant())
+	}
 	switch {
 	case err != nil && !known:
-		c.cfg.Log.Warn("heartbeats fail, trying on", "broker", address, "error", err)
+		log.Warn("heartbeats fail, trying on", "broker", by.broker, "error", err)
 	case err == nil && known:
-		c.cfg.Log.Info("heartbeats work again", "broker", address)
+		log.Info("heartbeats work again", "broker", by.broker)
 	}
 }
 
-// heartbeats gives what is to be said of the members. A broker refuses a heartbeat whose signer lacks the right to one
-// group in it, so members that sign with different keys are in different heartbeats; a broker adds them up.
-func (c *Cluster) heartbeats() map[*Keys]protocol.Heartbeat {
+// heartbeats gives what is to be said of the members, by who says it.
+func (c *Cluster) heartbeats() map[speaker]protocol.Heartbeat {
 	c.members.mu.Lock()
 	defer c.members.mu.Unlock()
-	beats := map[*Keys]protocol.Heartbeat{}
+	beats := map[speaker]protocol.Heartbeat{}
 	for _, m := range c.members.all {
-		data := beats[m.keys]
+		data := beats[m.speaker]
 		data.ClientID = c.cfg.ClientID
 		if m.Consumer != nil {
 			data.Consumers = append(data.Consumers, *m.Consumer)
 		} else {
 			data.Producers = append(data.Producers, protocol.ProducerData{Group: m.Group})
 		}
-		beats[m.keys] = data
+		beats[m.speaker] = data
 	}
 	return beats
 }

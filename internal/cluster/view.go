@@ -26,15 +26,15 @@ type View struct {
 // Keys returns what signs the View's requests; nil when nothing does.
 func (v *View) Keys() *Keys { return v.keys }
 
-// Join is Cluster.Join with the View's keys: a broker judges a heartbeat, and every group in it, by who has signed it.
+// Join is Cluster.Join in the View's name.
 func (v *View) Join(ctx context.Context, m Member) error {
-	m.keys = v.keys
+	m.speaker = v.speaker()
 	return v.Cluster.Join(ctx, m)
 }
 
-// Leave is Cluster.Leave with the View's keys.
+// Leave is Cluster.Leave in the View's name.
 func (v *View) Leave(ctx context.Context, m Member) error {
-	m.keys = v.keys
+	m.speaker = v.speaker()
 	return v.Cluster.Leave(ctx, m)
 }
 

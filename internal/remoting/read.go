@@ -67,12 +67,16 @@ func (c *conn) read(ctx context.Context, group *sync.WaitGroup) {
 	}
 }
 
-// explainEnd says more of why nothing more can be read. A server that enforces
-// TLS hangs up on the first byte that is none.
+// explainEnd says more of why nothing more can be read or written. A server that
+// enforces TLS hangs up on the first byte that is none, and with TLS 1.3 one that
+// wants another client certificate after the handshake; its alert may be lost.
 func (c *conn) explainEnd(err error) error {
+	ended := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	switch {
-	case c.reads.Load() == 0 && c.client.cfg.TLS == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+	case ended && c.reads.Load() == 0 && c.client.cfg.TLS == nil:
 		return fmt.Errorf("closed by the server before it had said anything: if it demands TLS (tls.server.mode=enforcing), turn TLS on here: %w", err)
+	case ended && c.reads.Load() == 0:
+		return fmt.Errorf("TLS: closed by the server right after the handshake: if it demands a client certificate, give one that it trusts: %w", err)
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("closed by the server: %w", err)
 	}

@@ -86,7 +86,7 @@ func (c *conn) write() {
 			return
 		}
 		if err := c.writeOut(); err != nil {
-			c.end(&Error{c.address, "write", err}, false)
+			c.end(&Error{c.address, "write", c.explainEnd(err)}, false)
 			return
 		}
 	}

@@ -45,6 +45,8 @@ func TestTenantsConfinedByACL(t *testing.T) {
 	t.Run("leaks", func(t *testing.T) { leaks(t, a, aInB, b) })
 }
 
+func groups() []string { return []string{"billing", "undertaker", "tools"} }
+
 // provision makes what the operator makes for a tenant.
 func provision(t *testing.T, asOperator *rocketkit.Client, tenant string) {
 	t.Helper()
@@ -53,10 +55,20 @@ func provision(t *testing.T, asOperator *rocketkit.Client, tenant string) {
 		t.Fatal(err)
 	}
 	ops := admin.New(view)
+	t.Cleanup(func() { // the cluster is shared, and the test may be repeated
+		ctx := context.WithoutCancel(t.Context())
+		err := errors.Join(ops.DeleteTopic(ctx, "orders"), ops.DeleteUser(ctx, tenant))
+		for _, group := range groups() {
+			err = errors.Join(err, ops.DeleteGroup(ctx, group, admin.Retry, admin.DeadLetters))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	if err := ops.CreateTopic(t.Context(), admin.TopicConfig{Name: "orders"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, group := range []string{"billing", "undertaker", "tools"} {
+	for _, group := range groups() {
 		if err := ops.CreateGroup(t.Context(), admin.GroupConfig{Name: group}); err != nil {
 			t.Fatal(err)
 		}
