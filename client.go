@@ -12,7 +12,8 @@ import (
 // Client is a process's connection to one RocketMQ cluster, as one tenant sees it. All that is built on it shares its
 // sockets, routes and heartbeat. Open one per process; it is safe for concurrent use. The zero Client is not usable.
 type Client struct {
-	view *cluster.View
+	view  *cluster.View
+	trace Trace // as configured; of the owner
 
 	closing sync.Once
 	owner   *Client // the Client that Open made; itself, or what For was called on
@@ -26,7 +27,7 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{view: &cluster.View{
+	c := &Client{trace: cfg.Trace, view: &cluster.View{
 		Names: names,
 		Cluster: cluster.New(cluster.Config{
 			NameServers:    append([]string(nil), cfg.NameServers...),
@@ -46,6 +47,9 @@ func (c *Client) For(name string) (*Client, error) {
 	names, err := tenant.New(name)
 	if err != nil {
 		return nil, configError("Tenant", "%v", err)
+	}
+	if _, err := c.owner.trace.of(names); err != nil {
+		return nil, configError("Trace.Topic", "%v", err)
 	}
 	return &Client{view: &cluster.View{Cluster: c.view.Cluster, Names: names}, owner: c.owner}, nil
 }
