@@ -15,7 +15,7 @@ import (
 const (
 	sendCallers = 32
 	sendWithin  = 2 * time.Second // a call's context
-	sendPause   = 3 * time.Millisecond
+	sendPause   = 10 * time.Millisecond
 )
 
 // sendMethod sends messages of the given bodies and returns their receipts.
