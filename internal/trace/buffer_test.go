@@ -71,6 +71,7 @@ func TestBufferIsBounded(t *testing.T) {
 	bytes := 0
 	for i := 0; ; i++ {
 		r := pub(fmt.Sprint(i), "")
+		r.host = strings.Repeat("h", 5000)
 		if ok, _ := b.add(r); !ok {
 			break
 		}

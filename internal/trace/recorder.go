@@ -29,7 +29,7 @@ type Recorder struct {
 	log     *slog.Logger
 
 	records buffer
-	lost    atomic.Int64
+	lost    atomic.Int64 // records that came faster than they could be sent, or couldn't be sent
 	running atomic.Bool
 	full    chan struct{} // a parcel is
 
@@ -73,9 +73,6 @@ func address(view *cluster.View) netip.Addr {
 
 // On tells that it traces.
 func (*Recorder) On() bool { return true }
-
-// Lost counts the records that were dropped: they came faster than they could be sent, or couldn't be sent.
-func (r *Recorder) Lost() int64 { return r.lost.Load() }
 
 // add notes a record and never waits.
 func (r *Recorder) add(one *record) {

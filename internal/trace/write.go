@@ -78,20 +78,18 @@ func (r *Recorder) giveUp() {
 // report says once that records are lost and why, and once that none are any more.
 func (r *Recorder) report(t *trouble, err error) {
 	lost := r.lost.Load()
-	switch losing := err != nil || lost > t.lost; {
-	case losing && !t.now:
-		what := "message trace lacks records: they come faster than the topic takes them"
-		attributes := []any{"lost", lost}
-		if err != nil {
-			what, attributes = "message trace is not written", append(attributes, "error", err)
-		}
-		if errors.Is(err, rocketkit.ErrNoRoute) {
-			attributes = append(attributes, "do", "create the topic, with admin.CreateTopic or mqadmin updateTopic; "+
-				rocketkit.DefaultTraceTopic+" by the brokers' setting traceTopicEnable")
-		}
-		r.log.Warn(what, attributes...)
-	case !losing && t.now:
+	losing := err != nil || lost > t.lost
+	switch {
+	case losing && t.now, !losing && !t.now:
+	case !losing:
 		r.log.Info("message trace is written again", "lost", lost)
+	case errors.Is(err, rocketkit.ErrNoRoute):
+		r.log.Warn("message trace is not written: its topic doesn't exist", "lost", lost,
+			"do", "create the topic by admin.CreateTopic or mqadmin updateTopic, "+rocketkit.DefaultTraceTopic+" by the brokers' setting traceTopicEnable")
+	case err != nil:
+		r.log.Warn("message trace is not written", "lost", lost, "error", err)
+	default:
+		r.log.Warn("message trace lacks records: they come faster than the topic takes them", "lost", lost)
 	}
-	t.now, t.lost = err != nil || lost > t.lost, lost
+	t.now, t.lost = losing, lost
 }
