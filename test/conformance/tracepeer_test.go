@@ -19,6 +19,9 @@ func TestTraceLooksLikeJavas(t *testing.T) {
 }
 
 func testTraceLooksLikeJavas(t *testing.T, on target) {
+	if on.before("5") {
+		t.Skip("brokers before 5.0 put no region into messages, and without one Java's consumers trace nothing")
+	}
 	tenant := tenantOf(t, "")
 	client := on.tracing(t, tenant)
 	topic(t, client, "orders")
@@ -41,13 +44,18 @@ func testTraceLooksLikeJavas(t *testing.T, on target) {
 		t.Fatal(err)
 	}
 
-	peer.Java.Consume(t, peer.ConsumerConfig{
+	java := peer.Java.Consume(t, peer.ConsumerConfig{
 		NameServers: on.servers, Namespace: tenant, Group: "invoicing", Topic: "orders", Earliest: true, TraceTopic: traceTopic,
 	})
 	got := newTally()
 	c := run(t, client, orders(func(_ context.Context, m *rocketkit.Message) error { got.add(m.ID()); return nil }))
 	got.awaitDistinct(t, 2)
 	c.end(t)
+	ctx, cancel := withPatience(t)
+	defer cancel()
+	if _, err := java.AwaitReceived(ctx, "both messages", func(all []peer.Received) bool { return len(all) == 2 }); err != nil {
+		t.Fatal(err)
+	}
 
 	rocketkits, theirs := sortRecords(records(t, client, 2+2*4), sent.ID)
 	if len(rocketkits) != 5 || !slices.Equal(rocketkits, theirs) {
