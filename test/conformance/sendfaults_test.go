@@ -33,7 +33,7 @@ func testSendFaults(t *testing.T, masters int, faults []sendFault) {
 	t.Parallel()
 	s := newSendRig(t, masters)
 	for _, fault := range faults {
-		s.traffic.awaitStored(t, s.broker.Name(), 100)
+		s.traffic.awaitStored(t, s.broker.Name(), 1000)
 		failed := s.traffic.failed.Load()
 		well := fault.strike(t, s)
 		s.traffic.awaitStored(t, s.broker.Name(), 1)
