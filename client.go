@@ -12,7 +12,8 @@ import (
 // Client is a process's connection to one RocketMQ cluster, as one tenant sees it. All that is built on it shares its
 // sockets, routes and heartbeat. Open one per process; it is safe for concurrent use. The zero Client is not usable.
 type Client struct {
-	view *cluster.View
+	view  *cluster.View
+	trace Trace // as configured; of the owner
 
 	closing sync.Once
 	owner   *Client // the Client that Open made; itself, or what For was called on
@@ -35,7 +36,7 @@ func Open(cfg Config) (*Client, error) {
 		Log:            cfg.Logger,
 		Credentials:    cfg.Credentials.asked(),
 	})
-	c := &Client{view: shared.View(names, nil)}
+	c := &Client{trace: cfg.Trace, view: shared.View(names, nil)}
 	c.owner = c
 	return c, nil
 }
@@ -48,6 +49,9 @@ func (c *Client) For(name string, credentials CredentialsFunc) (*Client, error) 
 	names, err := tenant.New(name)
 	if err != nil {
 		return nil, configError("Tenant", "%v", err)
+	}
+	if _, err := c.owner.trace.of(names); err != nil {
+		return nil, configError("Trace.Topic", "%v", err)
 	}
 	keys := c.view.Keys()
 	if credentials != nil {

@@ -34,6 +34,9 @@ type Config struct {
 	// RequestTimeout bounds one request to a server, where a context does not end earlier. 0 means 3 s; at least 10 ms.
 	RequestTimeout time.Duration
 
+	// Trace switches RocketMQ's own message trace on. Default: off.
+	Trace Trace
+
 	// Dial opens a connection; default: net.Dialer with a time-out of 3 s. Tests replace the network with it. With TLS
 	// the handshake is made over what it returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -83,6 +86,9 @@ func (c Config) complete() (Config, tenant.Names, error) {
 	}
 	if why := badInstance(c.Instance); why != "" {
 		return c, names, configError("Instance", "%q %s", c.Instance, why)
+	}
+	if _, err := c.Trace.of(names); err != nil {
+		return c, names, configError("Trace.Topic", "%v", err)
 	}
 	if c.Instance == "" {
 		c.Instance = uniqueInstance()

@@ -1,6 +1,7 @@
 package rocketkit
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 //	ROCKETKIT_TENANT           Config.Tenant; unset or empty: no tenant
 //	ROCKETKIT_INSTANCE         Config.Instance; unset or empty: made unique
 //	ROCKETKIT_REQUEST_TIMEOUT  Config.RequestTimeout as Go writes durations ("3s"); unset or empty: 3 s
+//	ROCKETKIT_TRACE            Config.Trace.On: true or false; unset or empty: false
+//	ROCKETKIT_TRACE_TOPIC      Config.Trace.Topic; unset or empty: its default
 //	ROCKETKIT_TLS              on or off: Config.TLS; unset or empty: off
 //	ROCKETKIT_TLS_CA           PEM file of the authorities to trust; unset or empty: the system's
 //	ROCKETKIT_TLS_CERT         PEM file of the client certificate, with its chain; unset or empty: none
@@ -70,7 +73,25 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	if c.Credentials, err = credentialsFromEnv(lookup); err != nil {
 		return Config{}, err
 	}
+	if err := c.traceFromEnv(lookup); err != nil {
+		return Config{}, err
+	}
 	return c, nil
+}
+
+// traceFromEnv reads Trace; Tenant has been read.
+func (c *Config) traceFromEnv(lookup func(string) (string, bool)) (err error) {
+	if text := lookupTrimmed(lookup, "ROCKETKIT_TRACE"); text != "" {
+		if c.Trace.On, err = strconv.ParseBool(text); err != nil {
+			return configError("ROCKETKIT_TRACE", "%q is neither true nor false", text)
+		}
+	}
+	c.Trace.Topic = lookupTrimmed(lookup, "ROCKETKIT_TRACE_TOPIC")
+	names, _ := tenant.New(c.Tenant)
+	if _, err := c.Trace.of(names); err != nil {
+		return configError("ROCKETKIT_TRACE_TOPIC", "%v", err)
+	}
+	return nil
 }
 
 func lookupTrimmed(lookup func(string) (string, bool), name string) string {

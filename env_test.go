@@ -50,6 +50,10 @@ func TestFromEnv(t *testing.T) {
 			},
 			rocketkit.Config{NameServers: []string{"a:1"}, Tenant: "red", Instance: "pod-1.a_b#c", RequestTimeout: 1500 * time.Millisecond},
 		},
+		"the message trace": {
+			map[string]string{"ROCKETKIT_NAMESRV": "a:1", "ROCKETKIT_TRACE": "true", "ROCKETKIT_TRACE_TOPIC": "traces"},
+			rocketkit.Config{NameServers: []string{"a:1"}, Trace: rocketkit.Trace{On: true, Topic: "traces"}},
+		},
 		"set and empty": {
 			map[string]string{"ROCKETKIT_NAMESRV": "a:1", "ROCKETKIT_TENANT": "", "ROCKETKIT_INSTANCE": "", "ROCKETKIT_REQUEST_TIMEOUT": ""},
 			rocketkit.Config{NameServers: []string{"a:1"}},
@@ -96,6 +100,8 @@ func TestFromEnvErrors(t *testing.T) {
 		{"ROCKETKIT_REQUEST_TIMEOUT", "0s", "10ms or more"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "-1s", "10ms or more"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "soon", "\"soon\""},
+		{"ROCKETKIT_TRACE", "on", "true nor false"},
+		{"ROCKETKIT_TRACE_TOPIC", "red%traces", "'%'"},
 	} {
 		t.Run(test.variable+"="+test.value, func(t *testing.T) {
 			t.Parallel()
@@ -137,6 +143,7 @@ func TestFromEnvReadsWhatItDocuments(t *testing.T) {
 		"ROCKETKIT_TLS": true, "ROCKETKIT_TLS_CA": true, "ROCKETKIT_TLS_CERT": true, "ROCKETKIT_TLS_KEY": true, "ROCKETKIT_TLS_SERVER_NAME": true,
 		"ROCKETKIT_ACCESS_KEY": true, "ROCKETKIT_SECRET_KEY": true, "ROCKETKIT_SECURITY_TOKEN": true,
 		"ROCKETKIT_ACCESS_KEY_FILE": true, "ROCKETKIT_SECRET_KEY_FILE": true, "ROCKETKIT_SECURITY_TOKEN_FILE": true,
+		"ROCKETKIT_TRACE": true, "ROCKETKIT_TRACE_TOPIC": true,
 	}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("looked up %v", asked)

@@ -72,3 +72,18 @@ func ExampleFromEnv() {
 	// true
 	// [10.0.0.1:9876 10.0.0.2:9876] red <nil>
 }
+
+func ExampleTrace() {
+	client, err := rocketkit.Open(rocketkit.Config{
+		NameServers: []string{"127.0.0.1:9876"},
+		Tenant:      "red",
+		Trace:       rocketkit.Trace{On: true}, // or ROCKETKIT_TRACE=true
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close(context.Background())
+	fmt.Println("traced to", client.Trace().Topic)
+	// Output: traced to TRACE_TOPIC
+}

@@ -7,12 +7,14 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/engine"
+	"github.com/rocketkit/rocketkit/internal/trace"
 )
 
 // Consumer is one member of one consumer group. Make it with New, run it once. Its methods are safe for concurrent use.
 type Consumer struct {
 	group  string
 	engine *engine.Engine
+	trace  *trace.Recorder // nil when off
 	ran    atomic.Bool
 }
 
@@ -27,11 +29,15 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorder := trace.New(client, cfg.Group)
+	if recorder != nil {
+		settings.Hooks = append(settings.Hooks, recorder)
+	}
 	e, err := engine.New(view, settings)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)
 	}
-	return &Consumer{group: cfg.Group, engine: e}, nil
+	return &Consumer{group: cfg.Group, engine: e, trace: recorder}, nil
 }
 
 // Run joins the group and consumes until ctx ends. Then it drains: nothing new starts, running handlers may finish
@@ -44,6 +50,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.ran.Swap(true) {
 		return fmt.Errorf("consumer: group %s: Run was called before: %w", c.group, rocketkit.ErrClosed)
 	}
+	defer c.trace.Close(context.WithoutCancel(ctx))
 	if err := c.engine.Run(ctx); err != nil {
 		return fmt.Errorf("consumer: group %s: %w", c.group, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
+	"github.com/rocketkit/rocketkit/internal/trace"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
@@ -72,6 +73,7 @@ type Producer struct {
 	cfg    Config
 	group  string // physical
 	hooks  []hook.Sender
+	trace  *trace.Recorder // one of the hooks; nil when off
 	ids    *protocol.IDs
 	sender *send.Sender
 
@@ -94,7 +96,7 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Producer{
+	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
@@ -104,7 +106,11 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
 		topics:     map[string]*send.Topic{},
-	}, nil
+	}
+	if p.trace = trace.New(client, cfg.Group); p.trace != nil {
+		p.hooks = append(p.hooks, p.trace)
+	}
+	return p, nil
 }
 
 // address reads the IP out of a client id, ip@instance; without one it is the zero Addr.
@@ -237,7 +243,8 @@ func (p *Producer) keep(name string, topic *send.Topic) {
 	}
 }
 
-// Close refuses new sends, waits for those under way, and takes the Producer off the brokers' lists. When ctx ends first,
+// Close refuses new sends, waits for those under way, writes what is left of their message trace, and takes the Producer off
+// the brokers' lists. When ctx ends first,
 // Close returns an error that wraps ctx's, while those sends go on under their own contexts. It may be called again, to
 // wait once more. The Client stays open.
 func (p *Producer) Close(ctx context.Context) error {
@@ -250,6 +257,7 @@ func (p *Producer) Close(ctx context.Context) error {
 			err = fmt.Errorf("producer: close: sends still under way: %d: %w", n, context.Cause(ctx))
 		}
 	}
+	p.trace.Close(ctx)
 	p.membership.leave(ctx)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
 )
 
@@ -28,7 +29,7 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 	}}
 	for i := range messages {
 		m := &messages[i]
-		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body)}
+		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Delayed: m.DelayLevel != 0}
 	}
 	for _, h := range p.hooks {
 		if h.On() {
@@ -56,8 +57,18 @@ func (w *watched) sent(r send.Result, err error) {
 	if err == nil {
 		s.Queue = rocketkit.Queue{Topic: w.send.Topic, Broker: r.Broker, ID: int(r.QueueID)}
 		s.Offset, s.OffsetID, s.Address = r.QueueOffset, r.OffsetID, r.Address
+		s.Region, s.Unsafe, s.Untraced = r.Region, r.Status != protocol.SendOK, r.Untraced
 	}
 	for _, h := range slices.Backward(w.hooks) {
 		h.Sent(w.ctx, &w.send, s)
+	}
+}
+
+// ended tells the hooks that watch for it what was decided of a message that was stored.
+func (p *Producer) ended(e *hook.Ended) {
+	for _, h := range p.hooks {
+		if ender, ok := h.(hook.Ender); ok && h.On() {
+			ender.Ended(e)
+		}
 	}
 }

@@ -54,6 +54,7 @@ type Outgoing struct {
 	Tag        string
 	Keys       []string
 	Size       int        // of the body in bytes, before compression
+	Delayed    bool       // delivered later than at once
 	Properties []Property // the message's own aren't here; what a Sender appends is sent with it
 }
 
@@ -71,6 +72,41 @@ type Sent struct {
 	Offset   int64
 	OffsetID string // of a batch, one for each message joined by commas
 	Address  string // the broker's, host:port
+	Region   string // the broker's (MSG_REGION); may be empty
+	Unsafe   bool   // it isn't flushed or replicated yet as the broker is set to: a status other than SEND_OK
+	Untraced bool   // the broker is set to have no message traced (traceOn)
+}
+
+// Ender is a Sender that also watches what is decided later of a message that was stored.
+type Ender interface {
+	// Ended is called when the broker has been told, or couldn't be: then Err says so. It must not block.
+	Ended(e *Ended)
+}
+
+// End is what is decided of a message.
+type End int
+
+// The ends of a transaction's message, and the recall of a delayed one.
+const (
+	Commit End = iota
+	Rollback
+	Undecided
+	Recall
+)
+
+// Ended is what was decided. Of a recalled message ID, Group and Topic are known and no more.
+type Ended struct {
+	End           End
+	Group         string
+	Topic         string
+	ID            string
+	Tag           string
+	Keys          []string
+	TransactionID string
+	Checked       bool   // in answer to a check-back
+	Address       string // the broker's, host:port
+	Region        string // the broker's; may be empty
+	Err           error
 }
 
 // Handler watches the handlers of a consumer. Its methods are called by many goroutines at once, and must not block.

@@ -85,6 +85,7 @@ type SendResult struct {
 	BatchID       string // UNIQ_KEY of a batch that the broker stored as one message
 	RecallHandle  string // of a delayed message; not in 4.9
 	Region        string // MSG_REGION; empty when the broker has none
+	Untraced      bool   // the broker wants no message traced (TRACE_ON is false)
 }
 
 // ParseSendResult reads the answer to a [SendMessage]. Statuses other than SEND_OK are no errors: the message is stored.
@@ -105,6 +106,7 @@ func ParseSendResult(f *frame.Frame) (SendResult, error) {
 		RecallHandle:  r.text("recallHandle"),
 		Region:        r.text("MSG_REGION"),
 	}
+	res.Untraced = r.text("TRACE_ON") == "false"
 	if r.err != nil {
 		return SendResult{}, badAnswer(ReqSendMessageV2, r.err)
 	}

@@ -3,9 +3,10 @@
 // the producer, and what moves messages between topics and clusters.
 //
 // A message without a sharding key may go to any queue. Its queues are taken in turn; after a failure another broker is
-// tried at once, and only when every broker has failed is there a pause (10 ms, doubling to 1 s) and a look at the
-// route. A message with a sharding key has one queue, chosen from the route when its send begins, and every attempt goes
-// there, unless the broker answers that the topic has lost that queue.
+// tried at once, and only when every broker has failed is there a pause (10 ms, doubling to 1 s), which another route
+// ends, and a look at the route. A broker whose connection broke needs no such look: the Cluster follows it, for all
+// sends at once. A message with a sharding key has one queue, chosen from the route when its send begins, and every
+// attempt goes there, unless the broker answers that the topic has lost that queue.
 //
 // A broker that failed is left alone by the other sends of the same [Sender] for a moment; then a single send tries it
 // before the rest return to it.

@@ -166,9 +166,9 @@ func (s *sending) judge(err error) bool {
 func (s *sending) again(ctx context.Context) error {
 	everywhere := s.denied > 0 && s.denied >= len(s.tried)
 	if !everywhere {
-		pause(ctx, backoff(s.rounds))
+		s.rest(ctx, backoff(s.rounds))
 	}
-	if s.why != busy && ctx.Err() == nil {
+	if s.why != busy && !s.followed() && ctx.Err() == nil {
 		err := s.topic.refresh(ctx)
 		if err != nil && s.why == missing {
 			return err // a broker and the name servers say so: it isn't a name server that has just started

@@ -98,13 +98,3 @@ func backoff(round int) time.Duration {
 	}
 	return d/2 + rand.N(d/2+1)
 }
-
-// pause waits for d or ctx's end.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

@@ -44,7 +44,7 @@ func onEach(t *testing.T, try func(t *testing.T, on target)) {
 func targets() map[string]func(t *testing.T) target {
 	return map[string]func(t *testing.T) target{
 		"mqtest": func(t *testing.T) target {
-			return target{"mqtest", mqtest.New(t, mqtest.Config{TCP: true}).Addresses()}
+			return target{"mqtest", mqtest.New(t, mqtest.Config{TCP: true, Topics: map[string]int{rocketkit.DefaultTraceTopic: 1}}).Addresses()}
 		},
 		"real": func(t *testing.T) target { return target{"real", rocketmq.Cluster(t).NameServers()} },
 	}

@@ -9,7 +9,9 @@ import (
 )
 
 // rocketmq is the real cluster that the tests share.
-var rocketmq testcluster.Suite
+var rocketmq = testcluster.Suite{Config: testcluster.Config{
+	BrokerProperties: map[string]string{"traceTopicEnable": "true"}, // creates RMQ_SYS_TRACE_TOPIC
+}}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {

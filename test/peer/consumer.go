@@ -33,6 +33,9 @@ type ConsumerConfig struct {
 	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
 	Timeout time.Duration
 
+	// TraceTopic is the physical topic that the message trace is written to; empty means no trace. Only Java's.
+	TraceTopic string
+
 	RetryLevel  int // delay level of failed messages; 0 means 1, which is 1 s; negative leaves it to the broker
 	MaxAttempts int // 0 means the library's: 17, or no end when Orderly
 
@@ -92,13 +95,17 @@ func (cfg ConsumerConfig) flags() []string {
 	case level < 0:
 		level = 0
 	}
-	return []string{
+	flags := []string{
 		"consume", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace), flag("group", cfg.Group),
 		flag("topic", cfg.Topic), flag("tags", tags), flag("earliest", cfg.Earliest), flag("orderly", cfg.Orderly),
 		flag("workers", workers), flag("work", fmt.Sprintf("%dms", cfg.Work.Milliseconds())), flag("fail-every", cfg.FailEvery),
 		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
 		flag("brief", cfg.Brief), flag("timeout-ms", cfg.Timeout.Milliseconds()),
 	}
+	if cfg.TraceTopic != "" {
+		flags = append(flags, flag("trace-topic", cfg.TraceTopic))
+	}
+	return flags
 }
 
 func flag(name string, value any) string { return fmt.Sprintf("-%s=%v", name, value) }

@@ -25,6 +25,9 @@ type ProducerConfig struct {
 	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
 	Timeout time.Duration
 
+	// TraceTopic is the physical topic that the message trace is written to; empty means no trace. Only Java's.
+	TraceTopic string
+
 	// On is called with each message of a flood that was stored, one after the other; not when Quiet. It mustn't call the
 	// Producer. May be nil.
 	On func(Sent)
@@ -52,6 +55,9 @@ func (l Library) StartProducer(ctx context.Context, cfg ProducerConfig, log io.W
 	command = append(command, "produce", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace),
 		flag("group", cfg.Group), flag("workers", workers), flag("quiet", cfg.Quiet),
 		flag("timeout-ms", cfg.Timeout.Milliseconds()))
+	if cfg.TraceTopic != "" {
+		command = append(command, flag("trace-topic", cfg.TraceTopic))
+	}
 	p := &Producer{process: process{name: l.String() + " producer"}, answers: map[string]line.Line{}}
 	if err := p.start(ctx, command, log, func(e line.Line) { p.on(e, cfg.On) }); err != nil {
 		return nil, err

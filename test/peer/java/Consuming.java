@@ -32,7 +32,8 @@ final class Consuming {
 
     Consuming(Peer peer) {
         this.peer = peer;
-        consumer = new DefaultMQPushConsumer(peer.text("group", ""));
+        String trace = peer.text("trace-topic", "");
+        consumer = new DefaultMQPushConsumer(peer.text("group", ""), !trace.isEmpty(), trace);
         work = millis(peer.text("work", "0s"));
         failEvery = peer.number("fail-every", 0);
         panicEvery = peer.number("panic-every", 0);

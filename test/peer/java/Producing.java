@@ -20,7 +20,8 @@ final class Producing {
 
     Producing(Peer peer) {
         this.peer = peer;
-        producer = new DefaultMQProducer(peer.text("group", ""));
+        String trace = peer.text("trace-topic", "");
+        producer = new DefaultMQProducer(peer.text("group", ""), null, !trace.isEmpty(), trace);
         quiet = peer.has("quiet");
     }
 
