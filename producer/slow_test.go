@@ -152,3 +152,43 @@ func TestSlowBrokersKeepTheirOwnMessages(t *testing.T) {
 		}
 	})
 }
+
+// Brokers leave and come back, and their routes with them, while many send and others read the state.
+func TestSendsWhileBrokersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := pacedCluster(t, "a", "b", "c")
+		p := c.producer("", producer.Config{})
+		done := make(chan struct{})
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(7 * time.Millisecond):
+					p.Stats()
+				}
+			}
+		})
+		watching.Go(func() {
+			for i := 0; ; i++ {
+				gone, left := []string{"b", "c"}[i%2], []string{"c", "b"}[i%2]
+				c.stop(gone + ":10911")
+				c.setRoute("orders", 4, "a", left)
+				select {
+				case <-done:
+					return
+				case <-time.After(700 * time.Millisecond):
+				}
+				c.start(gone + ":10911")
+				c.setRoute("orders", 4, "a", "b", "c")
+			}
+		})
+		c.sendFor(t, p, 8, 10*time.Second, producer.Message{})
+		close(done)
+		watching.Wait()
+		if s := p.Stats(); s.Failed != 0 || s.Sent < 1000 || s.InFlight != 0 {
+			t.Errorf("%d sent, %d failed, %d in flight", s.Sent, s.Failed, s.InFlight)
+		}
+	})
+}
