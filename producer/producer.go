@@ -207,9 +207,8 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 
 // send sends, and does what the first stored message calls for.
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
-	begun := time.Now()
 	result, err := topic.Send(ctx, r)
-	p.counters.note(name, r, &result, begun, err)
+	p.counters.note(name, r, &result, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: %w", err)
 	}

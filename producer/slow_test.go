@@ -94,9 +94,9 @@ func TestBrokersThatAreAllSlowGetTheirParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := pacedCluster(t, "a", "b")
 		p := c.producer("", producer.Config{})
-		for _, both := range [][2]time.Duration{{300, 500}, {1, 15}, {40, 140}} {
-			c.set("a", both[0]*time.Millisecond)
-			c.set("b", both[1]*time.Millisecond)
+		for _, both := range [][2]int{{300, 500}, {1, 15}, {40, 140}} {
+			c.set("a", time.Duration(both[0])*time.Millisecond)
+			c.set("b", time.Duration(both[1])*time.Millisecond)
 			c.sendFor(t, p, 1, time.Minute, producer.Message{}) // until the times before are forgotten
 			c.counts()
 			c.sendFor(t, p, 1, 20*time.Second, producer.Message{})

@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,7 @@ type counters struct {
 }
 
 // note counts one send. The error's text is made for the ring only when there is one.
-func (c *counters) note(topic string, r *send.Request, result *send.Result, begun time.Time, err error) {
+func (c *counters) note(topic string, r *send.Request, result *send.Result, err error) {
 	messages := max(r.Messages, 1)
 	if result.Attempts > 1 {
 		c.retried.Add(int64(result.Attempts - 1))
@@ -82,7 +83,9 @@ func (c *counters) note(topic string, r *send.Request, result *send.Result, begu
 	f := Failure{
 		Time: time.Now(), Topic: strings.Clone(topic), ID: r.ID, Messages: messages, Error: shortened(err.Error()), Attempts: result.Attempts,
 	}
-	f.Took = f.Time.Sub(begun)
+	if failure := (*send.Error)(nil); errors.As(err, &failure) {
+		f.Took = failure.Took
+	}
 	if result.Broker != "" {
 		f.Queue = rocketkit.Queue{Topic: f.Topic, Broker: result.Broker, ID: int(result.QueueID)}
 	}

@@ -42,7 +42,8 @@ func NewDeflater(kind int32) (*Deflater, error) {
 
 // begin makes a compressor. It starts no goroutine.
 func (d *Deflater) begin() (*deflating, error) {
-	one, err := &deflating{}, error(nil)
+	one := &deflating{}
+	var err error
 	switch d.kind {
 	case SysZlib:
 		one.zlib, err = zlib.NewWriterLevel(nil, zlibLevel)

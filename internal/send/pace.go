@@ -89,15 +89,21 @@ func (p *pace) begin(now time.Time) {
 // it is the least that one would have taken.
 func (all *paces) end(p *pace, now time.Time, took time.Duration, err error) {
 	p.waiting.Add(-1)
-	switch refusal := (*protocol.Error)(nil); {
+	switch {
 	case err == nil:
 		p.news.Store(now.UnixNano())
 		all.note(p, took)
-	case errors.As(err, &refusal):
+	case isRefusal(err):
 		p.news.Store(now.UnixNano())
 	case int64(took) > p.mean.Load():
 		all.note(p, took)
 	}
+}
+
+// isRefusal tells whether a broker answered so.
+func isRefusal(err error) bool {
+	var refusal *protocol.Error
+	return errors.As(err, &refusal)
 }
 
 // note puts a time into the mean, and judges the broker by it.
