@@ -11,6 +11,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/test/peer"
 )
@@ -59,6 +60,12 @@ func testTimedMessages(t *testing.T, on target) {
 		late.Delay = time.Second
 		if _, err := p.Send(t.Context(), late); err == nil || !strings.Contains(err.Error(), "since RocketMQ 5.0 only") {
 			t.Errorf("a broker without timers: %v", err)
+		}
+		handle := protocol.RecallHandle{
+			Topic: tenantOf(t, "") + "%reminders", Broker: writable(t, p, "reminders")[0].Broker, Due: time.Now().Add(time.Hour).UnixMilli(), ID: "1D",
+		}
+		if _, err := p.Recall(t.Context(), "reminders", handle.String()); err == nil || !strings.Contains(err.Error(), "since RocketMQ 5.3.2") {
+			t.Errorf("a broker that can't recall: %v", err)
 		}
 		return
 	}
