@@ -11,6 +11,10 @@
 // caller's own. A retry inside Send keeps the message's id ([Receipt].ID, the property UNIQ_KEY), so that consumers can
 // tell. Consumers of RocketMQ have to expect duplicates in any case.
 //
+// [Producer.SendBatch] stores messages together, [Producer.SendOneWay] waits for no answer, Message.Delay and DeliverAt have
+// a message delivered later and [Producer.Recall] takes it back, Message.Queue names a queue, Config.Compression compresses,
+// and [Producer.Stats] tells how it goes. docs/sending.md shows each.
+//
 // Messages with the same ShardingKey go to the same queue, and keep their order there when each is sent after Send has
 // returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows
 // from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped

@@ -152,3 +152,62 @@ func startProducer(topic string) (*mqtest.Cluster, *producer.Producer, func()) {
 		}
 	}
 }
+
+// ExampleProducer_Recall takes a message back before its time has come.
+func ExampleProducer_Recall() {
+	_, p, stop := startProducer("reminders")
+	defer stop()
+	ctx := context.Background()
+	receipt, err := p.Send(ctx, producer.Message{
+		Topic: "reminders", Delay: 24 * time.Hour, Body: []byte("the cart is still full"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	id, err := p.Recall(ctx, "reminders", receipt.RecallHandle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("recalled:", id == receipt.ID)
+	// Output:
+	// recalled: true
+}
+
+// ExampleProducer_SendOneWay sends what may get lost, to a queue of its own choice.
+func ExampleProducer_SendOneWay() {
+	cluster, p, stop := startProducer("clicks")
+	defer stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	queues, err := p.Queues(ctx, "clicks")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.SendOneWay(ctx, producer.Message{Topic: "clicks", Queue: queues[3], Body: []byte("home")}); err != nil {
+		log.Fatal(err)
+	}
+	if err := cluster.WaitMessages(ctx, "clicks", 1); err != nil {
+		log.Fatal(err)
+	}
+	m := cluster.Messages("clicks")[0]
+	fmt.Printf("%s in queue %d\n", m.Body(), m.Queue().ID)
+	// Output:
+	// home in queue 3
+}
+
+// ExampleProducer_Stats shows what operators see of a send that failed.
+func ExampleProducer_Stats() {
+	_, p, stop := startProducer("orders")
+	defer stop()
+	for _, topic := range []string{"orders", "odrers"} {
+		_, _ = p.Send(context.Background(), producer.Message{Topic: topic, Body: []byte("two books")}) // looked at below
+	}
+	s := p.Stats()
+	fmt.Println("sent", s.Sent, "failed", s.Failed)
+	for _, f := range s.Failures {
+		fmt.Println(f.Topic, "after", f.Attempts, "attempt:", f.Error)
+	}
+	// Output:
+	// sent 1 failed 1
+	// odrers after 1 attempt: send odrers: no name server knows this topic: create it first, or check its name and tenant
+}

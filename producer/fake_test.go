@@ -2,6 +2,7 @@ package producer_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type sent struct {
 	fields frame.Fields
 	props  protocol.Properties
 	batch  bool
+	oneWay bool
 	body   []byte
 }
 
@@ -43,6 +45,11 @@ type fake struct {
 
 	// answer gives a broker's answer to a send: a code, and a remark. nil, or code 0, stores it; hold never answers.
 	answer func(s sent) (code int32, remark string)
+
+	version int32 // that answers bear; 0 means 5.5.0
+
+	// recall gives a broker's answer to a recall; by default all succeed.
+	recall func(handle protocol.RecallHandle) (code int32, remark string)
 
 	mu      sync.Mutex
 	routes  map[string]protocol.TopicRoute // by physical topic
@@ -131,10 +138,10 @@ func (f *fake) serve(c net.Conn, address string) {
 		}
 		f.group.Go(func() { // so that a slow answer holds no other
 			answer := f.handle(strings.TrimSuffix(address, ":10911"), req)
-			if answer == nil {
+			if answer == nil || req.IsOneWay() {
 				return
 			}
-			answer.Opaque, answer.Flag = req.Opaque, 1
+			answer.Opaque, answer.Flag, answer.Version = req.Opaque, 1, cmp.Or(f.version, 513)
 			b, err := frame.Append(nil, answer)
 			if err != nil {
 				panic(err)
@@ -152,6 +159,8 @@ func (f *fake) handle(broker string, req *frame.Frame) *frame.Frame {
 		return f.giveRoute(req)
 	case protocol.ReqSendMessageV2, protocol.ReqSendBatch:
 		return f.store(broker, req)
+	case protocol.ReqRecall:
+		return f.giveRecall(req)
 	case protocol.ReqHeartbeat:
 		h, err := protocol.ParseHeartbeat(req)
 		if err != nil {
@@ -165,6 +174,20 @@ func (f *fake) handle(broker string, req *frame.Frame) *frame.Frame {
 		f.note("leave " + group)
 	}
 	return &frame.Frame{}
+}
+
+func (f *fake) giveRecall(req *frame.Frame) *frame.Frame {
+	text, _ := req.Fields.Get("recallHandle")
+	handle, err := protocol.ParseRecallHandle(text)
+	if err != nil {
+		return &frame.Frame{Code: protocol.CodeIllegalOperation, Remark: err.Error()}
+	}
+	if f.recall != nil {
+		if code, remark := f.recall(handle); code != 0 {
+			return &frame.Frame{Code: code, Remark: remark}
+		}
+	}
+	return &frame.Frame{Fields: frame.Fields{{Key: "msgId", Value: handle.ID}}}
 }
 
 func (f *fake) note(member string) {
@@ -194,7 +217,7 @@ func (f *fake) store(broker string, req *frame.Frame) *frame.Frame {
 	queue, _ := strconv.Atoi(get("e"))
 	s := sent{
 		broker: broker, topic: get("b"), queue: queue, fields: req.Fields, props: protocol.Properties(get("i")),
-		batch: req.Code == protocol.ReqSendBatch, body: req.Body,
+		batch: req.Code == protocol.ReqSendBatch, oneWay: req.IsOneWay(), body: req.Body,
 	}
 	f.mu.Lock()
 	f.sends = append(f.sends, s)

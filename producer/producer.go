@@ -41,6 +41,9 @@ type Config struct {
 	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
 	// (maxMessageSize), which must be as large.
 	MaxMessageSize int
+
+	// Compression says which bodies are compressed. The zero value compresses none.
+	Compression Compression
 }
 
 func configError(field, format string, args ...any) error {
@@ -77,7 +80,9 @@ type Producer struct {
 	ids    *protocol.IDs
 	sender *send.Sender
 
+	deflater   *protocol.Deflater // nil without compression
 	sends      gate
+	counters   counters
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
 
@@ -96,12 +101,17 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var deflater *protocol.Deflater
+	if cfg.Compression, deflater, err = cfg.Compression.complete(); err != nil {
+		return nil, err
+	}
 	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
 		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
 		sender:     send.New(view),
+		deflater:   deflater,
 		sends:      gate{idle: make(chan struct{})},
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
@@ -153,16 +163,16 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	*scratch = appendProperties((*scratch)[:0], m, id, added)
-	if err := checkPropertiesSize(len(*scratch)); err != nil {
+	r, err := p.request(scratch, m, id, added)
+	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	return p.send(ctx, m.Topic, topic, &send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey})
+	return p.send(ctx, m.Topic, topic, &r)
 }
 
 // SendBatch stores messages of one topic together, in their order, in one queue, with one request (SEND_BATCH_MESSAGE
 // 320): all of them or none. It returns a receipt for each, and is like [Producer.Send] otherwise. All must have the same
-// ShardingKey, or none; none may have a DelayLevel, as brokers don't delay batches. Together they may be as large as
+// ShardingKey, or none, and the same Queue; none may be delayed, as brokers don't delay batches. Together they may be as large as
 // one message, see Config.MaxMessageSize. No messages are stored at once.
 func (p *Producer) SendBatch(ctx context.Context, messages []Message) ([]Receipt, error) {
 	if !p.sends.enter() {
@@ -196,12 +206,15 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send batch %s: %w", messages[0].Topic, err)
 	}
-	return p.send(ctx, messages[0].Topic, topic, &send.Request{Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey})
+	return p.send(ctx, messages[0].Topic, topic, &send.Request{
+		Group: p.group, Body: body, ID: ids[0], Messages: len(messages), Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
+	})
 }
 
 // send sends, and does what the first stored message calls for.
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
 	result, err := topic.Send(ctx, r)
+	p.counters.note(name, r, &result, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: %w", err)
 	}

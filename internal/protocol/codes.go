@@ -57,6 +57,7 @@ const (
 	ReqPushReply             int32 = 326 // broker to producer
 	ReqGetTopicConfig        int32 = 351 // not in 4.9
 	ReqGetGroupConfig        int32 = 352 // not in 4.9
+	ReqRecall                int32 = 370 // RECALL_MESSAGE, since 5.3.2
 
 	// ACL 2.0, from 5.3.0 on: AUTH_CREATE_USER and following.
 	ReqCreateUser   int32 = 3001
@@ -140,6 +141,7 @@ var requestNames = map[int32]string{
 	ReqPushReply: "PUSH_REPLY_MESSAGE_TO_CLIENT", ReqGetTopicConfig: "GET_TOPIC_CONFIG", ReqGetGroupConfig: "GET_SUBSCRIPTIONGROUP_CONFIG",
 	ReqCreateUser: "AUTH_CREATE_USER", ReqUpdateUser: "AUTH_UPDATE_USER", ReqDeleteUser: "AUTH_DELETE_USER", ReqGetUser: "AUTH_GET_USER",
 	ReqUpdateAccess: "AUTH_UPDATE_ACL", ReqDeleteAccess: "AUTH_DELETE_ACL", ReqGetAccess: "AUTH_GET_ACL",
+	ReqRecall: "RECALL_MESSAGE",
 }
 
 var codeNames = map[int32]string{

@@ -175,3 +175,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func FuzzRecallHandle(f *testing.F) {
+	f.Add("djEgb3JkZXJzIGJyb2tlci1hIDE3MDAwMDAwMDAwMDEgN0YwMDAw")
+	f.Fuzz(func(t *testing.T, text string) {
+		handle, err := ParseRecallHandle(text)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) || handle != (RecallHandle{}) {
+				t.Fatalf("%+v, error %v", handle, err)
+			}
+			return
+		}
+		if again, err := ParseRecallHandle(handle.String()); err != nil || again != handle {
+			t.Fatalf("%+v came back as %+v, %v", handle, again, err)
+		}
+	})
+}

@@ -6,10 +6,16 @@
 // tried at once, and only when every broker has failed is there a pause (10 ms, doubling to 1 s), which another route
 // ends, and a look at the route. A broker whose connection broke needs no such look: the Cluster follows it, for all
 // sends at once. A message with a sharding key has one queue, chosen from the route when its send begins, and every
-// attempt goes there, unless the broker answers that the topic has lost that queue.
+// attempt goes there, unless the broker answers that the topic has lost that queue. One that names its queue goes there or
+// nowhere.
 //
 // A broker that failed is left alone by the other sends of the same [Sender] for a moment; then a single send tries it
-// before the rest return to it.
+// before the rest return to it. One that is slow beside the topic's others, or where sends pile up unanswered, is passed
+// over too; it is tried each second. That departs from the Java client's LatencyFaultToleranceImpl, which goes by the last
+// answer alone, against fixed times, so that one large message or a cluster that is slow as a whole has brokers avoided,
+// and which learns of a broker that hangs when its answers come.
+//
+// Timed messages go to brokers with timers only: others would deliver them at once.
 //
 // Which answers are worth another attempt departs from the Java client's list (DefaultMQProducer.retryResponseCodes),
 // because here the context is the only clock:

@@ -10,7 +10,10 @@ import (
 
 // rocketmq is the real cluster that the tests share.
 var rocketmq = testcluster.Suite{Config: testcluster.Config{
-	BrokerProperties: map[string]string{"traceTopicEnable": "true"}, // creates RMQ_SYS_TRACE_TOPIC
+	BrokerProperties: map[string]string{
+		"traceTopicEnable":    "true", // creates RMQ_SYS_TRACE_TOPIC
+		"recallMessageEnable": "true",
+	},
 }}
 
 func TestMain(m *testing.M) {
