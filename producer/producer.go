@@ -81,6 +81,9 @@ type Producer struct {
 
 	mu     sync.RWMutex
 	topics map[string]*send.Topic // by logical name; only those that a message was stored in
+
+	requests requests
+	replyTo  sync.Map // a cluster's *send.Topic for replies, by the cluster's name
 }
 
 // New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
@@ -135,7 +138,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
+	result, err := p.sendOne(ctx, topic, &m, id, w.added(0), &send.Request{})
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -143,15 +146,16 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	return receipt(m.Topic, id, result), nil
 }
 
-// sendOne encodes a message that has been checked, and sends it.
-func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
+// sendOne encodes a message that has been checked, and sends it; r says how, and gets the rest.
+func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property, r *send.Request) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
 	*scratch = appendProperties((*scratch)[:0], m, id, added)
 	if err := checkPropertiesSize(len(*scratch)); err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	return p.send(ctx, m.Topic, topic, &send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey})
+	r.Group, r.Properties, r.Body, r.ShardingKey = p.group, *scratch, m.Body, m.ShardingKey
+	return p.send(ctx, m.Topic, topic, r)
 }
 
 // SendBatch stores messages of one topic together, in their order, in one queue, with one request (SEND_BATCH_MESSAGE
@@ -200,7 +204,9 @@ func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *
 		return result, fmt.Errorf("producer: %w", err)
 	}
 	p.membership.join()
-	p.keep(name, topic)
+	if !r.Reply {
+		p.keep(name, topic)
+	}
 	return result, nil
 }
 

@@ -71,6 +71,7 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		Properties:    s.request.Properties,
 		BrokerName:    queue.Broker,
 		Batch:         s.request.Batch,
+		Reply:         s.request.Reply,
 		Body:          s.request.Body,
 	}.Frame()
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > view.RequestTimeout() {
@@ -103,11 +104,26 @@ func (s *sending) choose(r *route.Route) (protocol.Queue, error) {
 	if len(r.Write) == 0 {
 		return protocol.Queue{}, errNoQueue
 	}
+	if queue, ok := s.first(r); ok {
+		return queue, nil
+	}
 	turn := s.topic.turn.Add(1)
 	if len(s.tried) == 0 && s.topic.sender.faults.none() {
 		return r.Write[turn%uint32(len(r.Write))], nil
 	}
 	return s.chooseAround(r.Write, turn), nil
+}
+
+// first gives a queue of the broker to try first, unless this round has tried it.
+func (s *sending) first(r *route.Route) (protocol.Queue, bool) {
+	if s.request.First == "" || slices.Contains(s.tried, s.request.First) {
+		return protocol.Queue{}, false
+	}
+	i := slices.IndexFunc(r.Write, func(q protocol.Queue) bool { return q.Broker == s.request.First })
+	if i < 0 {
+		return protocol.Queue{}, false
+	}
+	return r.Write[i], true
 }
 
 // chooseAround picks among the queues of brokers that this send hasn't tried in this round, and of those the ones that
