@@ -201,7 +201,10 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
 	result, err := topic.Send(ctx, r)
 	if err != nil {
-		return result, fmt.Errorf("producer: %w", err)
+		if !r.Reply { // it has no topic that the caller knows
+			err = fmt.Errorf("producer: %w", err)
+		}
+		return result, err
 	}
 	p.membership.join()
 	if !r.Reply {

@@ -81,7 +81,7 @@ func (p *Producer) Request(ctx context.Context, m Message) (*rocketkit.Message, 
 	defer wait.Forget()
 	receipt, err := p.ask(sending, topic, &m, wait.ID)
 	if reply, broker := wait.Reply(); err != nil && reply == nil {
-		return nil, fmt.Errorf("producer: request: %w", err)
+		return nil, err
 	} else if reply != nil { // perhaps before the broker said that it has the request
 		return p.receiveReply(&m, reply, broker)
 	}
