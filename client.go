@@ -30,6 +30,7 @@ func Open(cfg Config) (*Client, error) {
 		Names: names,
 		Cluster: cluster.New(cluster.Config{
 			NameServers:    append([]string(nil), cfg.NameServers...),
+			NameServerURL:  cfg.NameServerURL,
 			ClientID:       localIP() + "@" + cfg.Instance,
 			RequestTimeout: cfg.RequestTimeout,
 			Dial:           cfg.Dial,

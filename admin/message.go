@@ -156,7 +156,7 @@ func (l *lookup) servers() []server {
 	var servers []server
 	for _, broker := range l.route.Brokers() {
 		if address, ok := l.route.Address(broker, protocol.MasterID); ok {
-			servers = append(servers, server{broker, address})
+			servers = append(servers, server{name: broker, address: address})
 		}
 	}
 	return servers
@@ -167,7 +167,7 @@ func (l *lookup) at(store netip.AddrPort) (server, bool) {
 	for _, broker := range l.route.Brokers() {
 		for _, address := range l.route.Nodes(broker) {
 			if node, err := netip.ParseAddrPort(address); err == nil && node.Addr().Unmap() == store.Addr().Unmap() && node.Port() == store.Port() {
-				return server{broker, address}, true
+				return server{name: broker, address: address}, true
 			}
 		}
 	}

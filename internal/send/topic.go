@@ -52,8 +52,8 @@ type Request struct {
 	Body       []byte // never empty: brokers refuse a message without a body
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
 
-	Reply      bool   // it goes to the client that its property REPLY_TO_CLIENT names
-	First      string // broker to try first, when not empty
+	Reply bool   // it goes to the client that its property REPLY_TO_CLIENT names
+	First string // broker to try first, when not empty
 
 	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
 	ShardingKey string
