@@ -27,8 +27,8 @@ var (
 // process has taken it. That is no proof that the caller of Request still waited: a late reply is dropped there.
 //
 // It is tried first on the broker that has the request, where who made it is known, and then on the others, until ctx
-// ends or the time is over that the request gave (its property TTL), counted from the call; without either, for
-// [DefaultRequestTimeout]. An answer that got lost may have it delivered twice, of which the first counts.
+// ends or the time is over that the request gave (its property TTL), counted from the call, but for [DefaultRequestTimeout]
+// at least. An answer that got lost may have it delivered twice, of which the first counts.
 //
 // Errors are those of [Producer.Send], and besides [ErrNotRequest] and [ErrRequesterGone].
 //
@@ -60,8 +60,10 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 	added := append(w.added(0),
 		hook.Property{Name: protocol.PropertyMessageType, Value: protocol.MessageTypeReply},
 		hook.Property{Name: protocol.PropertyCorrelationID, Value: to.correlation},
-		hook.Property{Name: protocol.PropertyReplyTo, Value: to.client},
-		hook.Property{Name: protocol.PropertyTTL, Value: strconv.FormatInt(to.ttl.Milliseconds(), 10)})
+		hook.Property{Name: protocol.PropertyReplyTo, Value: to.client})
+	if text, ok := request.Property(protocol.PropertyTTL); ok {
+		added = append(added, hook.Property{Name: protocol.PropertyTTL, Value: text})
+	}
 	result, err := p.sendOne(ctx, p.replyTopic(to.cluster), &reply, id, added, &send.Request{Reply: true, First: request.Queue().Broker})
 	w.sent(result, err)
 	if send.IsAbsent(err) {
@@ -109,8 +111,8 @@ func addresseeOf(request *rocketkit.Message) (addressee, error) {
 	}
 	text, _ := request.Property(protocol.PropertyTTL)
 	const most = 24 * time.Hour
-	if ttl, err := strconv.ParseInt(text, 10, 64); err == nil && ttl > 0 {
-		a.ttl = min(time.Duration(min(ttl, most.Milliseconds()))*time.Millisecond, most)
+	if ttl, err := strconv.ParseInt(text, 10, 64); err == nil { // of rocketmq-client-go it is in seconds
+		a.ttl = max(a.ttl, time.Duration(min(ttl, most.Milliseconds()))*time.Millisecond)
 	}
 	return a, nil
 }

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/testcluster"
 	"github.com/rocketkit/rocketkit/producer"
+	"github.com/rocketkit/rocketkit/test/peer"
 )
 
 // replier runs a consumer that answers each request with what answer makes of it.
@@ -214,4 +217,41 @@ func testTenantsReplies(t *testing.T, on target) {
 		t.Fatal(err)
 	}
 	ask("red", 5)
+}
+
+// Requests and replies cross between the libraries, also replies that Java compresses and that client-go says it has.
+func TestRequestsOfPeers(t *testing.T) { onEach(t, testRequestsOfPeers) }
+
+func testRequestsOfPeers(t *testing.T, on target) {
+	testcluster.Require(t) // for the Java client
+	tenant := tenantOf(t, "")
+	client := on.open(t, tenant)
+	p := newProducer(t, client, "asker")
+	topic(t, client, "ours")
+	replier(t, client, "ours", echo)
+	for _, library := range peer.Libraries() {
+		t.Run(library.String()+" asks", func(t *testing.T) {
+			t.Parallel()
+			asker := library.Produce(t, peer.ProducerConfig{NameServers: on.servers, Group: tenant + "%peers"})
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			got, err := asker.Request(ctx, peer.Message{Topic: tenant + "%ours", Body: []byte("from " + library.String())}, 20*time.Second)
+			if err != nil || string(got.Body) != "re: from "+library.String() || got.Tag != "answer" || got.Properties["for"] == "" {
+				t.Errorf("%q, %v, %v", got.Body, got.Properties, err)
+			}
+		})
+		t.Run(library.String()+" answers", func(t *testing.T) {
+			t.Parallel()
+			theirs, size := library.String(), 10_000 // both compress above 4 KiB
+			topic(t, client, theirs)
+			library.Consume(t, peer.ConsumerConfig{
+				NameServers: on.servers, Group: tenant + "%answers-" + theirs, Topic: tenant + "%" + theirs, Earliest: true, Reply: size,
+			})
+			want := "re: from rocketkit"
+			reply := request(t, p, theirs, "from rocketkit")
+			if got := string(reply.Body()); len(got) != size || got != want+strings.Repeat("x", size-len(want)) {
+				t.Errorf("%d bytes: %.40q", len(got), got)
+			}
+		})
+	}
 }
