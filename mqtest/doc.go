@@ -24,7 +24,7 @@
 // with their check-backs; pulls with long polling, filters by tag, and the bounds and offset corrections of a real store;
 // offsets, and resets handed out by the next pull; heartbeats, membership, its notices (40) and its expiry; retries and
 // dead letters, queue locks and what they do to plain sends to a retry topic; administration of topics and groups, their
-// statistics, messages by key and by id, running info and direct consumption relayed to members.
+// statistics, replies pushed to who asked, messages by key and by id, running info and direct consumption relayed to members.
 //
 // # What it doesn't
 //
@@ -33,7 +33,7 @@
 //   - Replicas, controllers and fail-over: every broker is a master and the only one of its name.
 //   - Access control, signatures, TLS: every request is let in.
 //   - POP consumption, static and lite topics, compaction, SQL filters (refused, as by a broker that hasn't enabled
-//     them), request-reply, recalls of timed messages, the proxy and gRPC. Such requests are answered with
+//     them), recalls of timed messages, the proxy and gRPC. Such requests are answered with
 //     REQUEST_CODE_NOT_SUPPORTED.
 //   - Batches that a broker keeps as one message (topics with a batch consume queue).
 //   - Rates: statistics of messages a second are 0.

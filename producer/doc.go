@@ -11,6 +11,8 @@
 // caller's own. A retry inside Send keeps the message's id ([Receipt].ID, the property UNIQ_KEY), so that consumers can
 // tell. Consumers of RocketMQ have to expect duplicates in any case.
 //
+// [Producer.Request] sends a message and waits for the reply that a consumer of it gives with [Producer.Reply].
+//
 // Messages with the same ShardingKey go to the same queue, and keep their order there when each is sent after Send has
 // returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows
 // from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped

@@ -273,3 +273,17 @@ func replyRaw(ctx context.Context, client *rocketkit.Client, m *rocketkit.Messag
 	}.Frame())
 	return err
 }
+
+// TestRefusedRequestFailsAtOnce: what the broker refuses isn't waited for.
+func TestRefusedRequestFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := ask(t, mqtest.Config{}, nil)
+		a.cluster.Inject(mqtest.Fault{Request: mqtest.RequestSend, Code: int(protocol.CodeMessageIllegal), Times: 1})
+		began := time.Now()
+		_, err := a.Request(t.Context(), question("x"))
+		if code, _, ok := rocketkit.Code(err); !ok || code != int(protocol.CodeMessageIllegal) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
