@@ -29,6 +29,7 @@ func Open(cfg Config) (*Client, error) {
 	}
 	shared := cluster.New(cluster.Config{
 		NameServers:    append([]string(nil), cfg.NameServers...),
+		NameServerURL:  cfg.NameServerURL,
 		ClientID:       localIP() + "@" + cfg.Instance,
 		RequestTimeout: cfg.RequestTimeout,
 		Dial:           cfg.Dial,

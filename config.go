@@ -8,19 +8,32 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
-// Config says which RocketMQ cluster a process works with and as whom. Its zero value lacks only NameServers.
+// Config says which RocketMQ cluster a process works with and as whom. Its zero value lacks only NameServers or
+// NameServerURL.
 type Config struct {
-	// NameServers are the addresses, host:port each, of the cluster's name servers. Required; all are equal, one that
-	// answers is enough.
+	// NameServers are the addresses, host:port each, of the cluster's name servers; all are equal, one that answers is
+	// enough. Required, unless there is a NameServerURL. A host name is resolved anew for each connection, and all the
+	// addresses that it has are tried; a connection stays for as long as it works. A name with several addresses counts as
+	// one name server: what package admin writes to every name server reaches the one that is connected.
 	NameServers []string
+
+	// NameServerURL asks an address server for the name servers instead, as Java's clients do by
+	// http://domain:8080/rocketmq/nsaddr (rocketmq.namesrv.domain): the first line of its answer is their addresses, joined
+	// by ';'. http or https (with the system's certificates); 3 s and 64 KiB for an answer, three redirects, no proxy.
+	// Open doesn't ask it: the first use does, fails when it can't be had, and the next use asks again. From then on it is
+	// asked every 2 minutes; an answer that fails, is empty or malformed changes nothing, and is logged once. Not together
+	// with NameServers.
+	NameServerURL string
 
 	// Tenant prefixes every topic and group on the broker ("red" makes "orders" into "red%orders"). Empty means none.
 	// Lower-case letters, digits and dashes, at most 32, beginning with a letter or digit.
@@ -37,8 +50,9 @@ type Config struct {
 	// Trace switches RocketMQ's own message trace on. Default: off.
 	Trace Trace
 
-	// Dial opens a connection; default: net.Dialer with a time-out of 3 s. Tests replace the network with it. With TLS
-	// the handshake is made over what it returns.
+	// Dial opens a connection, within 3 s; default: net.Dialer, with each address of a host name tried when the one before
+	// has failed or taken 250 ms. It gets names as they are configured, and resolves them. Tests replace the network with it.
+	// With TLS the handshake is made over what it returns.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// TLS secures every connection, to name servers and brokers alike; nil means plaintext. What it says of roots, client
@@ -70,13 +84,8 @@ func (c Config) complete() (Config, tenant.Names, error) {
 	if err != nil {
 		return c, names, configError("Tenant", "%v", err)
 	}
-	if len(c.NameServers) == 0 {
-		return c, names, configError("NameServers", "none given; set ROCKETKIT_NAMESRV to host:port, several joined by ';'")
-	}
-	for i, address := range c.NameServers {
-		if why := badAddress(address); why != "" {
-			return c, names, configError(fmt.Sprintf("NameServers[%d]", i), "%q %s; write host:port", address, why)
-		}
+	if err := c.checkNameServers(); err != nil {
+		return c, names, err
 	}
 	if c.RequestTimeout != 0 && c.RequestTimeout < minRequestTimeout {
 		return c, names, configError("RequestTimeout", "%v is below %v; 0 means %v", c.RequestTimeout, minRequestTimeout, DefaultRequestTimeout)
@@ -105,16 +114,30 @@ func (c Config) complete() (Config, tenant.Names, error) {
 	return c, names, nil
 }
 
-func badAddress(address string) string {
-	host, port, err := net.SplitHostPort(address)
+func (c *Config) checkNameServers() error {
 	switch {
-	case err != nil:
-		return "is not an address"
-	case host == "" || strings.ContainsAny(host, " /"):
-		return "has no host"
+	case len(c.NameServers) > 0 && c.NameServerURL != "":
+		return configError("NameServerURL", "given together with NameServers; choose one")
+	case c.NameServerURL != "":
+		if why := badURL(c.NameServerURL); why != "" {
+			return configError("NameServerURL", "%s", why)
+		}
+	case len(c.NameServers) == 0:
+		return configError("NameServers", "none given; set ROCKETKIT_NAMESRV to host:port, several joined by ';'")
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "has no port from 1 to 65535"
+	for i, address := range c.NameServers {
+		if why := cluster.BadAddress(address); why != "" {
+			return configError(fmt.Sprintf("NameServers[%d]", i), "%q %s; write host:port", address, why)
+		}
+	}
+	return nil
+}
+
+// badURL tells what is wrong with an address server's URL. It doesn't show it, as it may hold a password.
+func badURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return "is no URL of an address server, such as http://host:8080/rocketmq/nsaddr"
 	}
 	return ""
 }

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // FromEnv reads a Config from the environment through lookup, which is os.LookupEnv but in tests:
 //
 //	ROCKETKIT_NAMESRV          host:port of the name servers, several joined by ';' or ','
-//	NAMESRV_ADDR               the same, as Apache's clients call it; read when ROCKETKIT_NAMESRV is not set
+//	ROCKETKIT_NAMESRV_URL      Config.NameServerURL, instead of ROCKETKIT_NAMESRV
+//	NAMESRV_ADDR               name servers as Apache's clients call them; read when neither of the above is set
 //	ROCKETKIT_TENANT           Config.Tenant; unset or empty: no tenant
 //	ROCKETKIT_INSTANCE         Config.Instance; unset or empty: made unique
 //	ROCKETKIT_REQUEST_TIMEOUT  Config.RequestTimeout as Go writes durations ("3s"); unset or empty: 3 s
@@ -35,21 +37,8 @@ import (
 // variable sets (Dial, Logger) are left for the caller.
 func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	var c Config
-	variable := "ROCKETKIT_NAMESRV"
-	servers, _ := lookup(variable)
-	if strings.TrimSpace(servers) == "" {
-		if apache, _ := lookup("NAMESRV_ADDR"); strings.TrimSpace(apache) != "" {
-			variable, servers = "NAMESRV_ADDR", apache
-		}
-	}
-	c.NameServers = splitServers(servers)
-	if len(c.NameServers) == 0 {
-		return Config{}, configError(variable, "not set; give the name servers as host:port, several joined by ';'")
-	}
-	for _, address := range c.NameServers {
-		if why := badAddress(address); why != "" {
-			return Config{}, configError(variable, "%q %s; write host:port, several joined by ';'", address, why)
-		}
+	if err := c.nameServersFromEnv(lookup); err != nil {
+		return Config{}, err
 	}
 	c.Tenant = lookupTrimmed(lookup, "ROCKETKIT_TENANT")
 	if _, err := tenant.New(c.Tenant); err != nil {
@@ -77,6 +66,35 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+func (c *Config) nameServersFromEnv(lookup func(string) (string, bool)) error {
+	variable := "ROCKETKIT_NAMESRV"
+	servers := lookupTrimmed(lookup, variable)
+	c.NameServerURL = lookupTrimmed(lookup, "ROCKETKIT_NAMESRV_URL")
+	switch {
+	case c.NameServerURL != "" && servers != "":
+		return configError("ROCKETKIT_NAMESRV_URL", "set together with ROCKETKIT_NAMESRV; choose one")
+	case c.NameServerURL != "":
+		if why := badURL(c.NameServerURL); why != "" {
+			return configError("ROCKETKIT_NAMESRV_URL", "%s", why)
+		}
+		return nil
+	case servers == "":
+		if apache := lookupTrimmed(lookup, "NAMESRV_ADDR"); apache != "" {
+			variable, servers = "NAMESRV_ADDR", apache
+		}
+	}
+	c.NameServers = splitServers(servers)
+	if len(c.NameServers) == 0 {
+		return configError(variable, "not set; give the name servers as host:port, several joined by ';'")
+	}
+	for _, address := range c.NameServers {
+		if why := cluster.BadAddress(address); why != "" {
+			return configError(variable, "%q %s; write host:port, several joined by ';'", address, why)
+		}
+	}
+	return nil
 }
 
 // traceFromEnv reads Trace; Tenant has been read.

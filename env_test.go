@@ -40,6 +40,10 @@ func TestFromEnv(t *testing.T) {
 			map[string]string{"ROCKETKIT_NAMESRV": "a:1", "NAMESRV_ADDR": "b:2"},
 			rocketkit.Config{NameServers: []string{"a:1"}},
 		},
+		"an address server": {
+			map[string]string{"ROCKETKIT_NAMESRV_URL": " http://a:8080/rocketmq/nsaddr ", "NAMESRV_ADDR": "b:2"},
+			rocketkit.Config{NameServerURL: "http://a:8080/rocketmq/nsaddr"},
+		},
 		"ours empty": {
 			map[string]string{"ROCKETKIT_NAMESRV": " ", "NAMESRV_ADDR": "b:2"},
 			rocketkit.Config{NameServers: []string{"b:2"}},
@@ -87,6 +91,7 @@ func TestFromEnvErrors(t *testing.T) {
 		{"ROCKETKIT_NAMESRV", "a b:1", "has no host"},
 		{"ROCKETKIT_NAMESRV", "::1:9876", "is not an address"},
 		{"NAMESRV_ADDR", "a", "is not an address"},
+		{"ROCKETKIT_NAMESRV_URL", "http://b", "together with ROCKETKIT_NAMESRV"},
 		{"ROCKETKIT_TENANT", "Red", "'R'"},
 		{"ROCKETKIT_TENANT", "re%d", "'%'"},
 		{"ROCKETKIT_TENANT", "-red", "'-'"},
@@ -139,7 +144,7 @@ func TestFromEnvReadsWhatItDocuments(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]bool{
-		"ROCKETKIT_NAMESRV": true, "NAMESRV_ADDR": true, "ROCKETKIT_TENANT": true, "ROCKETKIT_INSTANCE": true, "ROCKETKIT_REQUEST_TIMEOUT": true,
+		"ROCKETKIT_NAMESRV": true, "ROCKETKIT_NAMESRV_URL": true, "NAMESRV_ADDR": true, "ROCKETKIT_TENANT": true, "ROCKETKIT_INSTANCE": true, "ROCKETKIT_REQUEST_TIMEOUT": true,
 		"ROCKETKIT_TLS": true, "ROCKETKIT_TLS_CA": true, "ROCKETKIT_TLS_CERT": true, "ROCKETKIT_TLS_KEY": true, "ROCKETKIT_TLS_SERVER_NAME": true,
 		"ROCKETKIT_ACCESS_KEY": true, "ROCKETKIT_SECRET_KEY": true, "ROCKETKIT_SECURITY_TOKEN": true,
 		"ROCKETKIT_ACCESS_KEY_FILE": true, "ROCKETKIT_SECRET_KEY_FILE": true, "ROCKETKIT_SECURITY_TOKEN_FILE": true,

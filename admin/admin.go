@@ -43,7 +43,10 @@ func (a *Admin) change(ctx context.Context, s server, req *frame.Frame) error {
 }
 
 func (a *Admin) call(ctx context.Context, s server, req *frame.Frame, timeout time.Duration) (*frame.Frame, error) {
-	if s.address == "" {
+	switch {
+	case s.why != nil:
+		return nil, s.why
+	case s.address == "":
 		return nil, errNoMaster
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)

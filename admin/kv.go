@@ -41,7 +41,7 @@ func (kv KV) At(nameServer string) KV {
 // otherwise than the others.
 func (kv KV) Get(ctx context.Context, key string) (value string, found bool, err error) {
 	op := kv.op("get", key)
-	if err := kv.check(op, key); err != nil {
+	if err := kv.check(ctx, op, key); err != nil {
 		return "", false, err
 	}
 	answer, err := kv.ask(ctx, protocol.GetKV{Namespace: kv.namespace, Key: key}.Frame())
@@ -58,7 +58,7 @@ func (kv KV) Get(ctx context.Context, key string) (value string, found bool, err
 // doesn't exist has no keys.
 func (kv KV) List(ctx context.Context) (map[string]string, error) {
 	op := "list kv " + shown(kv.namespace)
-	if err := kv.checkPlace(op); err != nil {
+	if err := kv.checkPlace(ctx, op); err != nil {
 		return nil, err
 	}
 	answer, err := kv.ask(ctx, protocol.ListKV{Namespace: kv.namespace}.Frame())
@@ -100,10 +100,10 @@ func (kv KV) ask(ctx context.Context, req *frame.Frame) (*frame.Frame, error) {
 
 func (kv KV) write(ctx context.Context, verb, key string, req *frame.Frame) error {
 	op := kv.op(verb, key)
-	if err := kv.check(op, key); err != nil {
+	if err := kv.check(ctx, op, key); err != nil {
 		return err
 	}
-	servers := kv.admin.nameServers()
+	servers := kv.admin.nameServers(ctx)
 	if kv.only != "" {
 		servers = []server{nameServer(kv.only)}
 	}
@@ -119,22 +119,28 @@ func (kv KV) op(verb, key string) string {
 	return fmt.Sprintf("%s kv %s/%s", verb, shown(kv.namespace), shown(key))
 }
 
-func (kv KV) check(op, key string) error {
+func (kv KV) check(ctx context.Context, op, key string) error {
 	if key == "" {
 		return invalid(op, "key", errors.New("is empty"))
 	}
-	return kv.checkPlace(op)
+	return kv.checkPlace(ctx, op)
 }
 
-func (kv KV) checkPlace(op string) error {
-	servers := kv.admin.view.NameServers()
+func (kv KV) checkPlace(ctx context.Context, op string) error {
 	switch {
 	case kv.namespace == "":
 		return invalid(op, "namespace", errors.New("is empty"))
 	case kv.namespace == orderNamespace:
 		return invalid(op, "namespace", errors.New("name servers hand its entries to brokers, which make the topics in it ordered ones: "+
 			"choose another"))
-	case kv.only != "" && !slices.Contains(servers, kv.only):
+	case kv.only == "":
+		return nil
+	}
+	servers, err := kv.admin.view.AwaitNameServers(ctx)
+	if err != nil {
+		return failed(op, err)
+	}
+	if !slices.Contains(servers, kv.only) {
 		return invalid(op, "name server", fmt.Errorf("%s is none of the client's: %s", shown(kv.only), strings.Join(servers, ", ")))
 	}
 	return nil

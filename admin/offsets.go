@@ -115,7 +115,7 @@ type queueOn struct {
 	server server
 }
 
-func (q queueOn) asTarget() server { return server{q.Queue.String(), q.server.address} }
+func (q queueOn) asTarget() server { return server{name: q.Queue.String(), address: q.server.address} }
 
 // onQueues asks something of the master of each queue of a topic, and gives keep what it could read, in the queues' order.
 func onQueues[T any](ctx context.Context, a *Admin, op, topic string,

@@ -28,38 +28,49 @@ func (a *Admin) Brokers(ctx context.Context) ([]Broker, error) {
 	return a.brokers(ctx, "list brokers")
 }
 
-// NameServers returns the addresses of the name servers that the client was configured with.
+// NameServers returns the addresses of the name servers that the client was configured with, or those that its address
+// server told last; none before they were first needed.
 func (a *Admin) NameServers() []string { return slices.Clone(a.view.NameServers()) }
 
 // server is who a request goes to, and what errors call it.
 type server struct {
 	name, address string
+	why           error // that it can't be asked, other than that a broker has no master
 }
 
-func (a *Admin) nameServers() []server {
-	servers := make([]server, 0, len(a.view.NameServers()))
-	for _, address := range a.view.NameServers() {
+// nameServers gives all of them, never none: where they aren't known, a stand-in that fails each request with the reason.
+func (a *Admin) nameServers(ctx context.Context) []server {
+	addresses, err := a.view.AwaitNameServers(ctx)
+	if err != nil {
+		return []server{{name: "the name servers", why: err}}
+	}
+	servers := make([]server, 0, len(addresses))
+	for _, address := range addresses {
 		servers = append(servers, nameServer(address))
 	}
 	return servers
 }
 
-func nameServer(address string) server { return server{"name server " + address, address} }
+func nameServer(address string) server {
+	return server{name: "name server " + address, address: address}
+}
 
-func (b Broker) master() server { return server{b.Name, b.Addresses[protocol.MasterID]} }
+func (b Broker) master() server {
+	return server{name: b.Name, address: b.Addresses[protocol.MasterID]}
+}
 
 func (b Broker) replicas() []server {
 	var servers []server
 	for _, id := range slices.Sorted(maps.Keys(b.Addresses)) {
 		if id != protocol.MasterID {
-			servers = append(servers, server{fmt.Sprintf("%s replica %d", b.Name, id), b.Addresses[id]})
+			servers = append(servers, server{name: fmt.Sprintf("%s replica %d", b.Name, id), address: b.Addresses[id]})
 		}
 	}
 	return servers
 }
 
 func (a *Admin) brokers(ctx context.Context, op string) ([]Broker, error) {
-	answers, outcomes := onEach(ctx, a.nameServers(), func(ctx context.Context, s server) (protocol.ClusterInfo, error) {
+	answers, outcomes := onEach(ctx, a.nameServers(ctx), func(ctx context.Context, s server) (protocol.ClusterInfo, error) {
 		answer, err := a.ask(ctx, s, protocol.GetCluster{}.Frame())
 		if err != nil {
 			return protocol.ClusterInfo{}, err

@@ -56,10 +56,10 @@ func (a *Admin) SetOffsets(ctx context.Context, group string, offsets map[rocket
 		if !known {
 			return invalid(op, "offsets", fmt.Errorf("queue %s: the topic isn't on that broker", q))
 		}
-		targets[i] = server{q.String(), address}
+		targets[i] = server{name: q.String(), address: address}
 	}
 	_, outcomes := onEach(ctx, queues, func(ctx context.Context, q rocketkit.Queue) (struct{}, error) {
-		s := server{q.Broker, addresses[q.Topic][q.Broker]}
+		s := server{name: q.Broker, address: addresses[q.Topic][q.Broker]}
 		return struct{}{}, a.setOffset(ctx, s, protocol.UpdateOffset{
 			Group: physicalGroup, Topic: topics[q.Topic], QueueID: int32(q.ID), Offset: offsets[q], BrokerName: q.Broker,
 		})

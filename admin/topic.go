@@ -180,7 +180,7 @@ func (a *Admin) deleteTopic(ctx context.Context, t *tally, brokers []Broker, phy
 		return // name servers check nobody: without this the topic would be gone from routes until its brokers report again
 	}
 	a.tell(ctx, t, replicas(brokers), onBroker) // a replica drops the topic with its master, but not the queues' files
-	a.tell(ctx, t, a.nameServers(), func(ctx context.Context, s server) error {
+	a.tell(ctx, t, a.nameServers(ctx), func(ctx context.Context, s server) error {
 		_, err := a.ask(ctx, s, protocol.DeleteTopicNameServer{Topic: physical}.Frame())
 		return err
 	})

@@ -69,7 +69,7 @@ func (a *Admin) ListTopics(ctx context.Context) (TopicNames, error) {
 	if err != nil {
 		return TopicNames{}, err
 	}
-	answers, outcomes := onEach(ctx, a.nameServers(), func(ctx context.Context, s server) ([]string, error) {
+	answers, outcomes := onEach(ctx, a.nameServers(ctx), func(ctx context.Context, s server) ([]string, error) {
 		answer, err := a.ask(ctx, s, protocol.ListTopics{}.Frame())
 		if err != nil {
 			return nil, err
@@ -179,20 +179,22 @@ func (a *Admin) allTopics(ctx context.Context, s server) (map[string]protocol.To
 	return protocol.ParseTopicConfigs(answer)
 }
 
-// routesOf asks every name server for a topic's route. Outcomes are in the order of nameServers.
-func (a *Admin) routesOf(ctx context.Context, physical string) ([]protocol.TopicRoute, []error) {
-	return onEach(ctx, a.nameServers(), func(ctx context.Context, s server) (protocol.TopicRoute, error) {
+// routesOf asks every name server for a topic's route. Routes and outcomes are in the order of the servers.
+func (a *Admin) routesOf(ctx context.Context, physical string) (servers []server, routes []protocol.TopicRoute, outcomes []error) {
+	servers = a.nameServers(ctx)
+	routes, outcomes = onEach(ctx, servers, func(ctx context.Context, s server) (protocol.TopicRoute, error) {
 		answer, err := a.ask(ctx, s, protocol.GetRoute{Topic: physical}.Frame())
 		if err != nil {
 			return protocol.TopicRoute{}, err
 		}
 		return protocol.ParseTopicRoute(answer)
 	})
+	return servers, routes, outcomes
 }
 
 // topicMasters gives the masters of the brokers that any name server knows the topic on, sorted by name.
 func (a *Admin) topicMasters(ctx context.Context, op, physical string) ([]server, error) {
-	routes, outcomes := a.routesOf(ctx, physical)
+	_, routes, outcomes := a.routesOf(ctx, physical)
 	unknown, answered := false, false
 	found := map[string]server{}
 	for i, r := range routes {
@@ -230,9 +232,9 @@ func (a *Admin) awaitRoute(ctx context.Context, op, physical string, want map[st
 	limit, cancel := context.WithTimeout(ctx, routeWait)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		routes, outcomes := a.routesOf(limit, physical)
+		servers, routes, outcomes := a.routesOf(limit, physical)
 		answered, lacking := 0, error(nil)
-		for i, s := range a.nameServers() {
+		for i, s := range servers {
 			if outcomes[i] != nil && !protocol.HasCode(outcomes[i], protocol.CodeTopicNotExist) {
 				continue
 			}

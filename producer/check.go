@@ -87,12 +87,8 @@ func (m *Message) checkInBatch(first *Message, maxSize int) error {
 		return fmt.Errorf("ShardingKey: %s, but message 0 has %s: a batch goes to one queue", shorten(m.ShardingKey), shorten(first.ShardingKey))
 	case m.Queue != first.Queue:
 		return fmt.Errorf("Queue: %v, but message 0 has %v: a batch goes to one queue", m.Queue, first.Queue)
-	case m.DelayLevel != 0:
-		return errors.New("DelayLevel: brokers don't delay batches: use Send")
-	case m.Delay != 0:
-		return errors.New("Delay: brokers don't delay batches: use Send")
-	case !m.DeliverAt.IsZero():
-		return errors.New("DeliverAt: brokers don't delay batches: use Send")
+	case m.delayField() != "":
+		return fmt.Errorf("%s: brokers don't delay batches: use Send", m.delayField())
 	}
 	return m.check(maxSize)
 }

@@ -14,6 +14,7 @@
 // [Producer.SendBatch] stores messages together, [Producer.SendOneWay] waits for no answer, Message.Delay and DeliverAt have
 // a message delivered later and [Producer.Recall] takes it back, Message.Queue names a queue, Config.Compression compresses,
 // and [Producer.Stats] tells how it goes. docs/sending.md shows each.
+// [Producer.Request] sends a message and waits for the reply that a consumer of it gives with [Producer.Reply].
 //
 // Messages with the same ShardingKey go to the same queue, and keep their order there when each is sent after Send has
 // returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows

@@ -51,17 +51,15 @@ func upMillis(d time.Duration) int64 {
 	return ms
 }
 
-// request makes the request of a message that has been checked. Its properties lie in scratch, and so does its body once
+// request completes the request of a message that has been checked. Its properties lie in scratch, and so does its body once
 // it is compressed.
-func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.Property) (send.Request, error) {
+func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.Property, r send.Request) (send.Request, error) {
 	*scratch = appendProperties((*scratch)[:0], m, id, added)
 	if err := checkPropertiesSize(len(*scratch)); err != nil {
 		return send.Request{}, err
 	}
-	r := send.Request{
-		Group: p.group, Properties: *scratch, Body: m.Body, ID: id,
-		ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
-	}
+	r.Group, r.Properties, r.Body, r.ID = p.group, *scratch, m.Body, id
+	r.ShardingKey, r.Queue, r.Timed = m.ShardingKey, m.queue(), m.timed()
 	p.compress(&r, scratch)
 	return r, nil
 }
@@ -74,10 +72,20 @@ func (m *Message) queue() *protocol.Queue {
 	return &protocol.Queue{Broker: m.Queue.Broker, ID: int32(m.Queue.ID)}
 }
 
-// timed tells whether the message needs a broker with timers.
-// delayed tells whether a broker is to hold the message back.
-func (m *Message) delayed() bool { return m.DelayLevel != 0 || m.timed() }
+// delayField names the field by which the message is delayed; empty when it isn't.
+func (m *Message) delayField() string {
+	switch {
+	case m.DelayLevel != 0:
+		return "DelayLevel"
+	case m.Delay != 0:
+		return "Delay"
+	case !m.DeliverAt.IsZero():
+		return "DeliverAt"
+	}
+	return ""
+}
 
+// timed tells whether the message needs a broker with timers.
 func (m *Message) timed() bool { return m.Delay > 0 || !m.DeliverAt.IsZero() }
 
 // newIDs makes ids for n messages.

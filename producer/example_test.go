@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 )
@@ -120,6 +121,47 @@ func ExampleRetryable() {
 	}
 	// Output:
 	// there is no such topic
+}
+
+// ExampleProducer_Request asks, and a consumer answers.
+func ExampleProducer_Request() {
+	cluster, client := start("price-questions")
+	defer cluster.Close()
+	defer client.Close(context.Background())
+	p, err := producer.New(client, producer.Config{Group: "shop"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close(context.Background())
+
+	answers, err := consumer.New(client, consumer.Config{
+		Group: "prices",
+		Topics: map[string]consumer.Topic{"price-questions": {Handler: func(ctx context.Context, m *rocketkit.Message) error {
+			_, err := p.Reply(ctx, m, producer.Message{Body: []byte(string(m.Body()) + " costs 3.50")})
+			return err
+		}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- rocketkit.Run(ctx, answers) }()
+	<-answers.Ready()
+
+	asked, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	reply, err := p.Request(asked, producer.Message{Topic: "price-questions", Body: []byte("coffee")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(reply.Body()))
+	stop()
+	if err := <-done; err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// coffee costs 3.50
 }
 
 // start gives an in-process cluster with a topic, and a client of it.

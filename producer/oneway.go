@@ -39,7 +39,7 @@ func (p *Producer) SendOneWay(ctx context.Context, m Message) error {
 func (p *Producer) tellOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	r, err := p.request(scratch, m, id, added)
+	r, err := p.request(scratch, m, id, added, send.Request{})
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send one-way %s: %w", m.Topic, err)
 	}

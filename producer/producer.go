@@ -88,6 +88,9 @@ type Producer struct {
 
 	mu     sync.RWMutex
 	topics map[string]*send.Topic // by logical name; only those that a message was stored in
+
+	requests requests
+	replyTo  sync.Map // a cluster's *send.Topic for replies, by the cluster's name
 }
 
 // New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
@@ -151,7 +154,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
+	result, err := p.sendOne(ctx, topic, &m, id, w.added(0), send.Request{})
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -159,11 +162,11 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	return receipt(m.Topic, id, result), nil
 }
 
-// sendOne encodes a message that has been checked, and sends it.
-func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
+// sendOne encodes a message that has been checked, and sends it; how is the request but for what the message says.
+func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property, how send.Request) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	r, err := p.request(scratch, m, id, added)
+	r, err := p.request(scratch, m, id, added, how)
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
@@ -216,10 +219,15 @@ func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *
 	result, err := topic.Send(ctx, r)
 	p.counters.note(name, r, &result, err)
 	if err != nil {
-		return result, fmt.Errorf("producer: %w", err)
+		if !r.Reply { // it has no topic that the caller knows
+			err = fmt.Errorf("producer: %w", err)
+		}
+		return result, err
 	}
 	p.membership.join()
-	p.keep(name, topic)
+	if !r.Reply {
+		p.keep(name, topic)
+	}
 	return result, nil
 }
 

@@ -15,6 +15,7 @@ import (
 // Config is what a Cluster needs; the root package has validated it and filled in every default.
 type Config struct {
 	NameServers    []string
+	NameServerURL  string        // of an address server, instead of NameServers
 	ClientID       string        // what brokers know this process by; groups sort their members by it
 	RequestTimeout time.Duration // for one request that has no deadline of its own
 	Dial           remoting.DialFunc
@@ -38,6 +39,10 @@ type Cluster struct {
 
 	background background
 
+	replies       replies
+	introductions introductions
+
+	life context.Context //nolint:containedctx // ends with Close: for what is done for no one caller
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
@@ -46,7 +51,10 @@ type Cluster struct {
 // first request to each address.
 func New(cfg Config) *Cluster {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Cluster{cfg: cfg, stop: stop, background: background{ctx: ctx}}
+	if cfg.Dial == nil {
+		cfg.Dial = Dialer{}.DialContext
+	}
+	c := &Cluster{cfg: cfg, life: ctx, stop: stop, background: background{ctx: ctx}}
 	c.keys = c.NewKeys(cfg.Credentials)
 	c.members.init()
 	c.outages.init()
@@ -59,18 +67,23 @@ func New(cfg Config) *Cluster {
 		Disconnected: c.disconnected,
 		Log:          cfg.Log,
 	})
-	c.names = &nameServers{cluster: c, addresses: cfg.NameServers}
+	c.names = &nameServers{cluster: c, source: newAddressServer(ctx, cfg.NameServerURL, cfg.Dial), list: cfg.NameServers}
 	c.routes = route.NewTable(c.names, cfg.Log)
 	c.done.Go(func() { c.routes.Run(ctx) })
 	c.done.Go(func() { c.beatEvery(ctx) })
 	c.done.Go(func() { c.watchOutages(ctx) })
+	if c.names.source != nil {
+		c.done.Go(func() { c.names.refresh(ctx) })
+	}
 	return c
 }
 
 // Close ends the heartbeat and closes every socket; requests under way fail. It doesn't unregister members: each leaves
 // by its own Leave before.
 func (c *Cluster) Close() error {
+	c.names.close()
 	c.stop()
+	c.replies.close()
 	err := c.remote.Close()
 	c.done.Wait()
 	c.background.end()
@@ -83,8 +96,12 @@ func (c *Cluster) ClientID() string { return c.cfg.ClientID }
 // Log returns the logger that all parts of a Client write to.
 func (c *Cluster) Log() *slog.Logger { return c.cfg.Log }
 
-// NameServers returns the configured addresses.
-func (c *Cluster) NameServers() []string { return c.cfg.NameServers }
+// NameServers returns the addresses known now: those configured, or the last that the address server told, none before
+// they were first needed.
+func (c *Cluster) NameServers() []string { return c.names.known() }
+
+// AwaitNameServers returns the addresses, and has an address server asked for them if that was never done.
+func (c *Cluster) AwaitNameServers(ctx context.Context) ([]string, error) { return c.names.all(ctx) }
 
 // Routes returns the shared table of routes, which is keyed by physical topic.
 func (c *Cluster) Routes() *route.Table { return c.routes }

@@ -157,9 +157,16 @@ func well(c *conn, req *frame.Frame) {
 
 func open(t *testing.T, n *network, nameServers ...string) *cluster.View {
 	t.Helper()
-	if len(nameServers) == 0 {
-		nameServers = []string{"ns:1"}
-	}
+	return openWith(t, n, func(c *cluster.Config) {
+		if len(nameServers) > 0 {
+			c.NameServers = nameServers
+		}
+	})
+}
+
+// openWith is open with other settings.
+func openWith(t *testing.T, n *network, change func(*cluster.Config)) *cluster.View {
+	t.Helper()
 	if n.down == nil {
 		n.down = map[string]bool{}
 	}
@@ -167,9 +174,11 @@ func open(t *testing.T, n *network, nameServers ...string) *cluster.View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := cluster.New(cluster.Config{
-		NameServers: nameServers, ClientID: "me", RequestTimeout: 3 * time.Second, Dial: n.Dial, Log: slog.New(slog.DiscardHandler),
-	})
+	cfg := cluster.Config{
+		NameServers: []string{"ns:1"}, ClientID: "me", RequestTimeout: 3 * time.Second, Dial: n.Dial, Log: slog.New(slog.DiscardHandler),
+	}
+	change(&cfg)
+	c := cluster.New(cfg)
 	t.Cleanup(func() {
 		_ = c.Close()
 		n.close()

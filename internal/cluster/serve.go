@@ -8,8 +8,11 @@ import (
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
-// handle gives a request that a broker sent to the member it is about.
+// handle gives a request that a broker sent to the member it is about, or a reply to who waits for it.
 func (c *Cluster) handle(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
+	if req.Code == protocol.ReqPushReply {
+		return c.reply(ctx, broker, req)
+	}
 	key, known := addressee(req)
 	if !known {
 		return protocol.Refuse(protocol.CodeRequestNotSupported, "rocketkit doesn't serve "+protocol.RequestName(req.Code))

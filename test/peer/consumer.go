@@ -29,6 +29,9 @@ type ConsumerConfig struct {
 	// time. 0 means none.
 	FailEvery, PanicEvery, DeadEvery int
 
+	// Reply, when above 0, has the peer answer each request that it gets, with "re: " and its body, filled up to Reply bytes.
+	Reply int
+
 	// Timeout is how long requests may take, as far as the library can be told: client-go only of sends. 0 means the
 	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
 	Timeout time.Duration
@@ -99,7 +102,7 @@ func (cfg ConsumerConfig) flags() []string {
 		"consume", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace), flag("group", cfg.Group),
 		flag("topic", cfg.Topic), flag("tags", tags), flag("earliest", cfg.Earliest), flag("orderly", cfg.Orderly),
 		flag("workers", workers), flag("work", fmt.Sprintf("%dms", cfg.Work.Milliseconds())), flag("fail-every", cfg.FailEvery),
-		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
+		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("reply", cfg.Reply), flag("quiet", cfg.Quiet),
 		flag("brief", cfg.Brief), flag("timeout-ms", cfg.Timeout.Milliseconds()),
 	}
 	if cfg.TraceTopic != "" {

@@ -95,6 +95,14 @@ func (p *Producer) Send(ctx context.Context, m Message) (Sent, error) {
 	return p.ask(ctx, line.Line{Verb: line.Send, Values: m.encode()})
 }
 
+// Request sends one message as a request and waits for the reply to it. Of that it tells Body, Tag, Topic and Properties.
+func (p *Producer) Request(ctx context.Context, m Message, ttl time.Duration) (Received, error) {
+	l := line.Line{Verb: line.Ask, Values: m.encode()}
+	l.Values.Set("ttl", strconv.FormatInt(ttl.Milliseconds(), 10))
+	answer, err := p.call(ctx, l)
+	return receivedOf(answer), err
+}
+
 // SendBatch sends messages of one topic as one batch.
 func (p *Producer) SendBatch(ctx context.Context, batch []Message) (Sent, error) {
 	l := line.New(line.Batch)
@@ -129,15 +137,20 @@ func (p *Producer) Flood(ctx context.Context, f Flood) error {
 	return nil
 }
 
-// ask gives a command and waits for its answer.
 func (p *Producer) ask(ctx context.Context, l line.Line) (Sent, error) {
+	answer, err := p.call(ctx, l)
+	return sentOf(answer), err
+}
+
+// call gives a command and waits for its answer.
+func (p *Producer) call(ctx context.Context, l line.Line) (line.Line, error) {
 	p.mu.Lock()
 	p.seq++
 	seq := strconv.FormatInt(p.seq, 10)
 	p.mu.Unlock()
 	l.Values.Set("seq", seq)
 	if err := p.command(l); err != nil {
-		return Sent{}, err
+		return line.Line{}, err
 	}
 	var answer line.Line
 	err := p.Await(ctx, "an answer to "+l.Verb, func() (ok bool) {
@@ -148,5 +161,5 @@ func (p *Producer) ask(ctx context.Context, l line.Line) (Sent, error) {
 	if err == nil && answer.Verb == line.Failed {
 		err = fmt.Errorf("peer: %s: %s: %w", p.name, l.Verb, errors.New(answer.Get("error")))
 	}
-	return sentOf(answer), err
+	return answer, err
 }

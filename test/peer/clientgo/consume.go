@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
@@ -42,6 +43,11 @@ func consume(o options) error {
 		return err
 	}
 	l := listener{options: o}
+	if o.reply > 0 {
+		if l.replier, err = newProducer(options{nameServers: o.nameServers, namespace: o.namespace, group: o.group + "-replier", timeout: o.timeout}); err != nil {
+			return err
+		}
+	}
 	err = c.Subscribe(o.topic, consumer.MessageSelector{Type: consumer.TAG, Expression: o.tags}, l.handle)
 	if err != nil {
 		return err
@@ -89,6 +95,7 @@ func watch(stop <-chan struct{}, look func() line.Line) {
 type listener struct {
 	options
 	first, all atomic.Int64
+	replier    rocketmq.Producer // nil: requests aren't answered
 }
 
 func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
@@ -97,6 +104,7 @@ func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (c
 	verdict := "ok"
 	for _, m := range msgs { // one, as the batch size is the default
 		l.all.Add(1)
+		l.answer(m)
 		if m.ReconsumeTimes == 0 {
 			verdict = l.verdict(l.first.Add(1))
 		}
@@ -121,6 +129,22 @@ func (l *listener) handle(ctx context.Context, msgs ...*primitive.MessageExt) (c
 		}
 	}
 	return consumer.ConsumeRetryLater, nil
+}
+
+// answer replies to a request.
+func (l *listener) answer(m *primitive.MessageExt) {
+	if l.replier == nil || m.GetProperty(primitive.PropertyCorrelationID) == "" {
+		return
+	}
+	body := fmt.Appendf(nil, "re: %s", m.Body)
+	reply, err := consumer.CreateReplyMessage(m, nil)
+	if err != nil {
+		fail(err.Error())
+	}
+	reply.Body = append(body, strings.Repeat("x", max(0, l.reply-len(body)))...) // the library takes the body for properties, and drops it
+	if _, err := l.replier.SendSync(context.Background(), reply); err != nil {
+		fail("reply: " + err.Error())
+	}
 }
 
 func (l *listener) verdict(n int64) string {

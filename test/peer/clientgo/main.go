@@ -37,6 +37,7 @@ type options struct {
 	deadEvery   int64
 	retryLevel  int
 	maxAttempts int
+	reply       int
 }
 
 func main() {
@@ -58,6 +59,7 @@ func main() {
 	flag.Int64Var(&o.deadEvery, "dead-every", 0, "consume: dead-letter every k-th message")
 	flag.IntVar(&o.retryLevel, "retry-level", 1, "consume: delay level of failed messages; 0: the broker's")
 	flag.IntVar(&o.maxAttempts, "max-attempts", 0, "consume: attempts before a message is dead; 0: the library's")
+	flag.IntVar(&o.reply, "reply", 0, "consume: size of the replies to requests; 0: none")
 	if len(os.Args) < 2 {
 		fail("what to do: produce, consume or bench")
 	}

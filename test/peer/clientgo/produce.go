@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
 
@@ -17,6 +18,23 @@ import (
 
 // produce sends what it is told to.
 func produce(o options) error {
+	p, err := newProducer(o)
+	if err != nil {
+		return err
+	}
+	say(line.New(line.Ready))
+	s := sender{options: o, send: p.SendSync, request: p.Request, stop: make(chan struct{})}
+	if o.quiet {
+		go watch(s.stop, func() line.Line { return line.New(line.Count, "n", strconv.FormatInt(s.count.Load(), 10)) })
+	}
+	commands(s.do)
+	close(s.stop)
+	s.floods.Wait()
+	return p.Shutdown()
+}
+
+// newProducer starts a producer.
+func newProducer(o options) (rocketmq.Producer, error) {
 	set := []producer.Option{
 		producer.WithNameServer(o.nameServers),
 		producer.WithNamespace(o.namespace),
@@ -29,34 +47,26 @@ func produce(o options) error {
 	}
 	p, err := producer.NewDefaultProducer(set...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := p.Start(); err != nil {
-		return err
-	}
-	say(line.New(line.Ready))
-	s := sender{options: o, send: p.SendSync, stop: make(chan struct{})}
-	if o.quiet {
-		go watch(s.stop, func() line.Line { return line.New(line.Count, "n", strconv.FormatInt(s.count.Load(), 10)) })
-	}
-	commands(s.do)
-	close(s.stop)
-	s.floods.Wait()
-	return p.Shutdown()
+	return p, p.Start()
 }
 
 type sender struct {
 	options
-	send   func(context.Context, ...*primitive.Message) (*primitive.SendResult, error)
-	count  atomic.Int64
-	stop   chan struct{}
-	floods sync.WaitGroup
+	send    func(context.Context, ...*primitive.Message) (*primitive.SendResult, error)
+	request func(context.Context, time.Duration, *primitive.Message) (*primitive.Message, error)
+	count   atomic.Int64
+	stop    chan struct{}
+	floods  sync.WaitGroup
 }
 
 func (s *sender) do(l line.Line) {
 	switch l.Verb {
 	case line.Send:
 		s.answer(l.Get("seq"), "", message(l))
+	case line.Ask:
+		s.ask(l)
 	case line.Batch:
 		var batch []*primitive.Message
 		for _, text := range l.Values["m"] {
@@ -72,6 +82,20 @@ func (s *sender) do(l line.Line) {
 	default:
 		fail("no command " + l.Verb)
 	}
+}
+
+// ask sends a request and tells of its reply.
+func (s *sender) ask(l line.Line) {
+	m, err := s.request(context.Background(), time.Duration(l.Int("ttl"))*time.Millisecond, message(l))
+	if err != nil {
+		say(line.New(line.Failed, "seq", l.Get("seq"), "error", err.Error()))
+		return
+	}
+	told := line.New(line.Got, "seq", l.Get("seq"), "body", string(m.Body), "tag", m.GetTags(), "topic", m.Topic)
+	for name, value := range m.GetProperties() {
+		told.Values.Set("p."+name, value)
+	}
+	say(told)
 }
 
 // answer sends and tells how it went.

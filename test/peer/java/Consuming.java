@@ -10,6 +10,8 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageClientExt;
 import org.apache.rocketmq.common.message.MessageConst;
@@ -29,6 +31,8 @@ final class Consuming {
     private final int retryLevel;
     private final boolean brief;
     private final boolean quiet;
+    private final int reply;
+    private DefaultMQProducer replier;
 
     Consuming(Peer peer) {
         this.peer = peer;
@@ -41,6 +45,7 @@ final class Consuming {
         retryLevel = peer.number("retry-level", 1);
         brief = peer.has("brief");
         quiet = peer.has("quiet");
+        reply = peer.number("reply", 0);
     }
 
     void run() throws Exception {
@@ -70,6 +75,11 @@ final class Consuming {
                 context.setDelayLevelWhenNextConsume(verdict.equals("dead") ? -1 : retryLevel);
                 return ConsumeConcurrentlyStatus.RECONSUME_LATER;
             });
+        }
+        if (reply > 0) {
+            replier = new DefaultMQProducer(peer.text("group", "") + "-replier");
+            peer.configure(replier);
+            replier.start();
         }
         consumer.start();
         String id = consumer.buildMQClientId();
@@ -109,6 +119,7 @@ final class Consuming {
         String verdict = "ok";
         for (MessageExt m : messages) { // one, as the batch size is the default
             all.incrementAndGet();
+            answer(m);
             if (m.getReconsumeTimes() == 0) {
                 verdict = verdict(first.incrementAndGet());
             }
@@ -120,6 +131,20 @@ final class Consuming {
             throw new IllegalStateException("on purpose");
         }
         return verdict;
+    }
+
+    /** Replies to a request. */
+    private void answer(MessageExt m) {
+        if (replier == null || m.getProperty(MessageConst.PROPERTY_CORRELATION_ID) == null) {
+            return;
+        }
+        try {
+            String body = "re: " + new String(m.getBody(), StandardCharsets.UTF_8);
+            byte[] bytes = (body + "x".repeat(Math.max(0, reply - body.length()))).getBytes(StandardCharsets.UTF_8);
+            replier.send(MessageUtil.createReplyMessage(m, bytes));
+        } catch (Exception e) {
+            Peer.fail("reply: " + e);
+        }
     }
 
     private static long micros() {

@@ -52,6 +52,9 @@ final class Producing {
             case "send":
                 answer(line.get("seq"), "", 1, () -> send(line));
                 break;
+            case "ask":
+                ask(line);
+                break;
             case "batch":
                 List<Message> batch = new ArrayList<>();
                 for (String text : line.all("m")) {
@@ -70,6 +73,19 @@ final class Producing {
     private SendResult send(Line line) throws Exception {
         String key = line.get("sharding");
         return key.isEmpty() ? producer.send(message(line)) : producer.send(message(line), new SelectMessageQueueByHash(), key);
+    }
+
+    /** Sends a request and tells of its reply. */
+    private void ask(Line line) {
+        try {
+            Message reply = producer.request(message(line), line.number("ttl"));
+            Line told = new Line("got").with("seq", line.get("seq")).with("body", reply.getBody()).with("tag", reply.getTags())
+                .with("topic", reply.getTopic());
+            reply.getProperties().forEach((name, value) -> told.with("p." + name, value));
+            Peer.say(told);
+        } catch (Exception e) {
+            Peer.say(new Line("failed").with("seq", line.get("seq")).with("error", e));
+        }
     }
 
     /** Sends and tells how it went. */

@@ -14,6 +14,7 @@ import (
 const (
 	Send  = "send"  // seq and a message: answered by Sent or Failed
 	Batch = "batch" // seq and messages, each encoded as the value of an m: answered by Sent or Failed
+	Ask   = "ask"   // seq, a message and ttl, in ms: sends it and waits for the reply; answered by Got or Failed
 	Flood = "flood" // n messages of a topic, with the bodies prefix-0, prefix-1, ...: answered n times, then by Flooded
 
 	// Measure does the work that "what" names and measures a stretch of it: answered by Mark twice, and by Measured or Failed.
@@ -27,7 +28,7 @@ const (
 	Sent     = "sent"     // seq, id, offsetid, broker, queue and offset; body when it was flooded
 	Failed   = "failed"   // seq and error
 	Flooded  = "flooded"  // all of a flood was answered
-	Got      = "got"      // a message, and the verdict on it: ok, retry, panic or dead
+	Got      = "got"      // a message, and the verdict on it: ok, retry, panic or dead; with seq, the reply to an Ask
 	Queues   = "queues"   // client, and a q for each queue that it owns now: topic, broker and id, divided by slashes
 	Count    = "count"    // n messages were received or sent until now: instead of Got and Sent when the peer is quiet
 	Mark     = "mark"     // seq: the stretch to be measured begins or ends
