@@ -67,6 +67,7 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		ProducerGroup: s.request.Group,
 		Topic:         s.topic.physical,
 		QueueID:       queue.ID,
+		SysFlag:       s.request.SysFlag,
 		BornTime:      s.begun.UnixMilli(),
 		Properties:    s.request.Properties,
 		BrokerName:    queue.Broker,

@@ -51,6 +51,7 @@ type Request struct {
 	Properties []byte // encoded; empty for a batch, whose messages have their own
 	Body       []byte // never empty: brokers refuse a message without a body
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
+	SysFlag    int32  // protocol's Sys bits
 
 	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
 	ShardingKey string
