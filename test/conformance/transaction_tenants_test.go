@@ -1,0 +1,108 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/producer"
+)
+
+var errNotKnown = errors.New("nobody knows")
+
+func leaveOpen(context.Context) error { return errNotKnown }
+
+// Two tenants in one process run the same code with the same producer group and topic: each is asked about its own
+// messages only, by logical names.
+func testTenantsCheckBacks(t *testing.T, on market) {
+	const n = 20
+	red := on.open(t, tenantOf(t, "-r"))
+	blue, err := red.For(tenantOf(t, "-b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, got := map[string]*tally{}, map[string]*tally{}
+	for name, client := range map[string]*rocketkit.Client{"red": red, "blue": blue} {
+		topic(t, client, "orders")
+		asked[name], got[name] = newTally(), newTally()
+		p := checking(t, client, func(_ context.Context, m *rocketkit.Message) error {
+			group, _ := m.Property("PGROUP")
+			asked[name].add(fmt.Sprint(string(m.Body()), m.Topic(), group))
+			return nil
+		})
+		run(t, client, consumer.Config{Group: "billing", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{"orders": {
+			Handler: func(_ context.Context, m *rocketkit.Message) error { got[name].add(string(m.Body())); return nil },
+		}}})
+		for i := range n {
+			_, err := p.Transact(t.Context(), producer.Message{Topic: "orders", Body: fmt.Appendf(nil, "%s-%d", name, i)}, leaveOpen)
+			if !errors.Is(err, producer.ErrLeftToCheck) || !errors.Is(err, errNotKnown) {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name := range got {
+		got[name].awaitDistinct(t, n)
+		for i := range n {
+			if body := fmt.Sprintf("%s-%d", name, i); got[name].count(body) == 0 || asked[name].count(body+"orderscheckout") == 0 {
+				t.Errorf("%s: got %d, asked %v", body, got[name].count(body), asked[name].all())
+			}
+		}
+		if len(got[name].all()) != n || len(asked[name].all()) != n {
+			t.Errorf("%s got %v, was asked %v", name, got[name].all(), asked[name].all())
+		}
+	}
+}
+
+// checking makes a producer of the group "checkout" that the brokers ask.
+func checking(t *testing.T, client *rocketkit.Client, check func(context.Context, *rocketkit.Message) error) *producer.Producer {
+	t.Helper()
+	p, err := producer.New(client, producer.Config{Group: "checkout", Check: check})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "the brokers know the producer", func() bool { return p.Transactions().Asking > 0 })
+	return p
+}
+
+// A broker counts how often it has asked, says so, and gives up.
+func testCheckLimit(t *testing.T, on market) {
+	client := on.open(t, tenantOf(t, ""))
+	topic(t, client, "orders")
+	asked := newTally()
+	p := checking(t, client, func(_ context.Context, m *rocketkit.Message) error {
+		times, _ := m.Property("TRANSACTION_CHECK_TIMES")
+		asked.add(times)
+		return errNotKnown
+	})
+	began, err := p.Transact(t.Context(), producer.Message{Topic: "orders", Body: []byte("x")}, leaveOpen)
+	if !errors.Is(err, producer.ErrLeftToCheck) {
+		t.Fatal(err)
+	}
+	asked.awaitDistinct(t, 15)
+	eventually(t, "the stats say so", func() bool { return p.Transactions().CheckOpen >= 15 })
+	s := p.Transactions()
+	if s.Oldest == nil || s.Oldest.ID != began.ID || s.Oldest.Topic != "orders" || s.Oldest.Checks != 15 || s.Oldest.Error == "" {
+		t.Errorf("%+v, oldest %+v", s, s.Oldest)
+	}
+	if all := asked.all(); all["1"] != 1 || all["15"] != 1 || len(all) != 15 {
+		t.Errorf("asked %v", all)
+	}
+	givenUp := newTally()
+	plain := on.open(t, "")
+	eventually(t, "the broker has given up", func() bool { return exists(t, plain, "TRANS_CHECK_MAX_TIME_TOPIC") })
+	run(t, plain, consumer.Config{Group: "undertaker", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{
+		"TRANS_CHECK_MAX_TIME_TOPIC": {Handler: func(_ context.Context, m *rocketkit.Message) error {
+			givenUp.add(m.ID())
+			return nil
+		}},
+	}})
+	givenUp.await(t, "the message given up", func(ids map[string]int) bool { return ids[began.ID] == 1 })
+}
