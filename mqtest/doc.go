@@ -20,11 +20,12 @@
 //
 // # What it imitates
 //
-// Routes, cluster and topic lists, settings (KV); sends, single, batched, delayed by level or by time, and transactional
-// with their check-backs; pulls with long polling, filters by tag, and the bounds and offset corrections of a real store;
+// Routes, cluster and topic lists, settings (KV); sends, single, batched, delayed by level or by time, and
+// transactional with their check-backs, which count an outcome at once, while a real broker may ask within a few
+// seconds more; pulls with long polling, filters by tag, and the bounds and offset corrections of a real store;
 // offsets, and resets handed out by the next pull; heartbeats, membership, its notices (40) and its expiry; retries and
-// dead letters, queue locks and what they do to plain sends to a retry topic; administration of topics and groups, their
-// statistics, messages by key and by id, running info and direct consumption relayed to members.
+// dead letters, queue locks and what they do to plain sends to a retry topic; administration of topics and groups,
+// their statistics, messages by key and by id, running info and direct consumption relayed to members.
 //
 // # What it doesn't
 //

@@ -86,13 +86,13 @@ func testCheckLimit(t *testing.T, on market) {
 	if !errors.Is(err, producer.ErrLeftToCheck) {
 		t.Fatal(err)
 	}
-	asked.awaitDistinct(t, 15)
-	eventually(t, "the stats say so", func() bool { return p.Transactions().CheckOpen >= 15 })
+	asked.awaitDistinct(t, 4)
+	eventually(t, "the stats say so", func() bool { return p.Transactions().CheckOpen >= 4 })
 	s := p.Transactions()
-	if s.Oldest == nil || s.Oldest.ID != began.ID || s.Oldest.Topic != "orders" || s.Oldest.Checks != 15 || s.Oldest.Error == "" {
+	if s.Oldest == nil || s.Oldest.ID != began.ID || s.Oldest.Topic != "orders" || s.Oldest.Checks != 4 || s.Oldest.Error == "" {
 		t.Errorf("%+v, oldest %+v", s, s.Oldest)
 	}
-	if all := asked.all(); all["1"] != 1 || all["15"] != 1 || len(all) != 15 {
+	if all := asked.all(); all["1"] != 1 || all["4"] != 1 || len(all) != 4 {
 		t.Errorf("asked %v", all)
 	}
 	givenUp := newTally()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,43 +26,57 @@ type market struct {
 	kill, start func() error
 }
 
-// markets runs try on mqtest and on a real RocketMQ of its own.
-func markets(t *testing.T, try func(t *testing.T, on market)) {
-	t.Parallel()
-	t.Run("mqtest", func(t *testing.T) {
-		c := mqtest.New(t, mqtest.Config{
-			TCP: true, TransactionCheckInterval: checkEvery, TransactionTimeout: checkEvery / 2,
-		})
-		broker := c.Brokers()[0]
-		try(t, market{
-			target: target{"mqtest", c.Addresses()},
-			kill:   func() error { return c.Stop(broker) },
-			start:  func() error { return c.Restart(broker) },
-		})
-	})
-	t.Run("real", func(t *testing.T) {
-		c := testcluster.Run(t, testcluster.Config{BrokerProperties: map[string]string{
-			"transactionCheckInterval": "1000", "transactionTimeOut": "500",
-			"transactionOpBatchInterval": "100", // or what is settled is asked for all the same
-		}})
-		try(t, market{
-			target: target{"real", c.NameServers()},
-			kill:   func() error { return c.Broker(0).Kill() },
-			start:  func() error { return c.Broker(0).Start(t.Context()) },
-		})
-	})
-}
+// checkMax is how often these brokers ask before they give up: less than usual where that is tried, and more where a
+// broker, or all producers, may be away for a while.
+const (
+	fewChecks  = "4"
+	manyChecks = "10000"
+)
 
 // What consumers get agrees with the database, whatever was killed at which step of a transaction, with kill -9: the
 // producer before the half message, between it and the local step, between that and the outcome, and after; the broker at
-// the same places; both with other transactions under way. And the rest of what a transaction promises, on that cluster.
+// the same places; both; each with other transactions under way. Before that: who is asked about what, and how often.
 func TestTransactions(t *testing.T) {
-	markets(t, func(t *testing.T, on market) {
-		t.Run("asked", func(t *testing.T) { // while no broker is killed
-			t.Run("tenants", func(t *testing.T) { t.Parallel(); testTenantsCheckBacks(t, on) })
-			t.Run("limit", func(t *testing.T) { t.Parallel(); testCheckLimit(t, on) })
-		})
-		t.Run("kill", func(t *testing.T) { testKilledTransactions(t, on) })
+	t.Parallel()
+	t.Run("mqtest", func(t *testing.T) {
+		market := func(t *testing.T, most string) market {
+			n, _ := strconv.Atoi(most)
+			c := mqtest.New(t, mqtest.Config{
+				TCP: true, TransactionCheckInterval: checkEvery, TransactionTimeout: checkEvery / 2, TransactionCheckMax: min(n, 1000),
+			})
+			broker := c.Brokers()[0]
+			return market{
+				target: target{"mqtest", c.Addresses()},
+				kill:   func() error { return c.Stop(broker) },
+				start:  func() error { return c.Restart(broker) },
+			}
+		}
+		testAsked(t, market(t, fewChecks))
+		testKilledTransactions(t, market(t, manyChecks))
+	})
+	t.Run("real", func(t *testing.T) {
+		c := testcluster.Run(t, testcluster.Config{BrokerProperties: map[string]string{
+			"transactionCheckInterval": "1000", "transactionTimeOut": "500", "transactionCheckMax": fewChecks,
+			"transactionOpBatchInterval": "100", // or what is settled is asked for all the same
+		}})
+		on := market{
+			target: target{"real", c.NameServers()},
+			kill:   func() error { return c.Broker(0).Kill() },
+			start:  func() error { return c.Broker(0).Start(t.Context()) },
+		}
+		testAsked(t, on)
+		if said, err := c.Admin(t.Context(), "updateBrokerConfig", "-b", c.Broker(0).Address(), "-k", "transactionCheckMax", "-v", manyChecks); err != nil {
+			t.Fatal(said, err)
+		}
+		testKilledTransactions(t, on)
+	})
+}
+
+// testAsked needs a broker that runs.
+func testAsked(t *testing.T, on market) {
+	t.Run("asked", func(t *testing.T) {
+		t.Run("tenants", func(t *testing.T) { t.Parallel(); testTenantsCheckBacks(t, on) })
+		t.Run("limit", func(t *testing.T) { t.Parallel(); testCheckLimit(t, on) })
 	})
 }
 
@@ -83,33 +98,32 @@ func testKilledTransactions(t *testing.T, on market) {
 			}
 		}, transactVariable+"="+rows, ordersVariable+"="+orders, holdVariable+"="+filepath.Join(holds, orders)), said
 	}
-	for _, killed := range []string{"producer", "broker", "both"} {
-		running, said := shop(killed)
+	begin := func(orders string) (shopkeeper *child, release func()) {
+		shopkeeper, said := shop(orders)
 		said.await(t, "an order held at each step", func(lines map[string]int) bool {
 			return !slices.ContainsFunc(steps, func(step string) bool { return lines["holding "+step] == 0 })
 		})
-		if killed != "producer" {
-			if err := on.kill(); err != nil {
+		return shopkeeper, func() {
+			if err := os.WriteFile(filepath.Join(holds, orders), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if killed != "broker" {
-			_ = running.signal(syscall.SIGKILL)
-		}
-		if err := os.WriteFile(filepath.Join(holds, killed), nil, 0o600); err != nil { // the orders that are held go on
-			t.Fatal(err)
-		}
-		if killed == "producer" {
-			continue
-		}
-		if err := on.start(); err != nil {
-			t.Fatal(err)
-		}
-		if killed == "broker" {
-			if <-running.ended; running.cmd.Wait() != nil {
-				t.Error("the shop, whose broker was killed, failed")
-			}
-		}
+	}
+	dead, _ := begin("producer-dies")
+	_ = dead.signal(syscall.SIGKILL)
+
+	dead, _ = begin("both-die")
+	survivor, release := begin("broker-dies")
+	if err := on.kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = dead.signal(syscall.SIGKILL)
+	release()
+	if err := on.start(); err != nil {
+		t.Fatal(err)
+	}
+	if <-survivor.ended; survivor.cmd.Wait() != nil {
+		t.Error("the shop whose broker was killed failed")
 	}
 	shop("") // answers for all of them
 	awaitAgreement(t, rows, got, checked)
