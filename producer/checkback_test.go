@@ -18,7 +18,8 @@ import (
 
 // An instance that has sent nothing, and knows no topic, answers for one that is gone.
 func TestCheckOfAnInstanceThatIsGone(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		gone := on.producer("gone")
 		want := []string{}
 		for i := range 6 { // so on both brokers
@@ -63,7 +64,8 @@ func TestCheckOfAnInstanceThatIsGone(t *testing.T) {
 // While a local step runs, only it knows the outcome: no Check is called, and the message is delivered once, however often
 // its broker has asked.
 func TestNoCheckWhileTheLocalStepRuns(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		client := on.client()
 		other := on.producerOf(client, "other", producer.Config{Group: "checkout"}) // of the same Client: brokers see one
 		p := on.producerOf(client, "a", producer.Config{Group: "checkout"})
@@ -93,7 +95,8 @@ func TestCheckThatKnowsNothing(t *testing.T) {
 		"time-out": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			transactions(t, func(t *testing.T, on *trials) {
+			transactions(t, func(on *trials) {
+				t := on.t
 				var calls atomic.Int32
 				p := on.producerOf(on.client(), "a", producer.Config{Group: "checkout", CheckTimeout: time.Second, MaxChecks: 1,
 					Check: func(ctx context.Context, _ *rocketkit.Message) error {
@@ -121,7 +124,8 @@ func TestCheckThatKnowsNothing(t *testing.T) {
 
 // A Check that outlasts the broker's interval isn't run beside itself, and its answer is for where the message is by then.
 func TestSlowCheckRunsOnce(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		var calls atomic.Int32
 		p := on.producerOf(on.client(), "a", producer.Config{Group: "checkout", CheckTimeout: time.Hour,
 			Check: func(context.Context, *rocketkit.Message) error {
@@ -139,7 +143,8 @@ func TestSlowCheckRunsOnce(t *testing.T) {
 
 // MaxChecks run at once; the others wait, and none is forgotten.
 func TestChecksAreBounded(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		const n, most = 50, 3
 		var now, peak atomic.Int32
 		p := on.producerOf(on.client(), "a", producer.Config{Group: "checkout", MaxChecks: most,
@@ -164,7 +169,8 @@ func TestChecksAreBounded(t *testing.T) {
 
 // Close waits for Checks that run, answers included, and begins none.
 func TestCloseWaitsForChecks(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		began, end := make(chan struct{}, 9), make(chan struct{})
 		p := on.producerOf(on.client(), "a", producer.Config{Group: "checkout", MaxChecks: 1,
 			Check: func(ctx context.Context, _ *rocketkit.Message) error {
@@ -197,7 +203,8 @@ func TestCloseWaitsForChecks(t *testing.T) {
 
 // A broker that is asked in vain gives up, which is logged before, and seen.
 func TestBrokerGivesUp(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		var lines lines
 		cfg := on.Config()
 		cfg.Logger = slog.New(slog.NewTextHandler(&lines, nil))
@@ -229,7 +236,8 @@ func TestBrokerGivesUp(t *testing.T) {
 // A broker that comes back knows the producers that serve check-backs before it next asks, also those that use no topic
 // of its.
 func TestCheckAfterABrokersReturn(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		sender := on.producer("sender")
 		on.producer("idle")
 		for range 4 {
@@ -257,7 +265,8 @@ func TestCheckAfterABrokersReturn(t *testing.T) {
 
 // The name servers may be away when a producer is made; it is known once they answer.
 func TestChecksWithNameServersAwayAtFirst(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		if err := on.Stop("namesrv-a"); err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +280,8 @@ func TestChecksWithNameServersAwayAtFirst(t *testing.T) {
 
 // Two tenants with the same group and topic get their own messages only.
 func TestTenantsCheckBacks(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		owner := on.client()
 		for _, name := range []string{"red", "blue", "re"} {
 			tenant, err := on.Tenant(name)
@@ -307,7 +317,8 @@ func TestTenantsCheckBacks(t *testing.T) {
 // Producers of one Client and group are one member to brokers: the one that was first, and has gone, or has no Check,
 // isn't the one that is asked.
 func TestCheckOutlivesTheFirstProducer(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		client := on.client()
 		plain, err := producer.New(client, producer.Config{Group: "checkout"})
 		if err != nil {
@@ -331,7 +342,8 @@ func TestCheckOutlivesTheFirstProducer(t *testing.T) {
 
 // CheckAfter keeps brokers from asking while a local step may run, here in an instance that is asked by none.
 func TestCheckAfter(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		on.producer("other")
 		p := on.producerOf(on.client(), "a", producer.Config{Group: "checkout", CheckAfter: 2 * time.Minute})
 		began := time.Now()

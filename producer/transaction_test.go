@@ -30,11 +30,11 @@ type trials struct {
 }
 
 // transactions runs try in a bubble, on two brokers.
-func transactions(t *testing.T, try func(t *testing.T, on *trials)) {
+func transactions(t *testing.T, try func(on *trials)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		try(t, &trials{t: t, Cluster: mqtest.New(t, mqtest.Config{
+		try(&trials{t: t, Cluster: mqtest.New(t, mqtest.Config{
 			Brokers: 2, Topics: map[string]int{"orders": 2}, Logger: slog.New(slog.DiscardHandler),
 		})})
 	})
@@ -134,7 +134,8 @@ func orderOf(body string) producer.Message {
 }
 
 func TestTransactCommits(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		var before []string
 		r, err := p.Transact(t.Context(), orderOf("one"), func(context.Context) error {
@@ -158,7 +159,8 @@ func TestTransactCommits(t *testing.T) {
 }
 
 func TestOnlyRollbackRollsBack(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		why := errors.New("no credit")
 		for _, said := range []error{producer.Rollback(why), errors.Join(errors.New("order 7"), producer.Rollback(why))} {
@@ -186,7 +188,8 @@ func TestOnlyRollbackRollsBack(t *testing.T) {
 }
 
 func TestLocalStepThatPanicsOrExitsIsLeftToCheck(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		func() {
 			defer func() {
@@ -216,7 +219,8 @@ func TestLocalStepThatPanicsOrExitsIsLeftToCheck(t *testing.T) {
 }
 
 func TestTransactRefuses(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		client := on.client()
 		p := on.producerOf(client, "a", producer.Config{Group: "checkout"})
 		without, err := producer.New(client, producer.Config{Group: "plain"})
@@ -256,7 +260,8 @@ func TestTransactRefuses(t *testing.T) {
 }
 
 func TestCheckConfigIsChecked(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		client := on.client()
 		for field, cfg := range map[string]producer.Config{
 			"CheckAfter":   {CheckAfter: time.Hour},
@@ -272,7 +277,8 @@ func TestCheckConfigIsChecked(t *testing.T) {
 
 // An outcome that the broker doesn't take at first is told again.
 func TestOutcomeIsToldAgain(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		busy := on.Inject(mqtest.Fault{Request: mqtest.RequestEndTransaction, Code: 2, Times: 3})
 		if _, err := p.Transact(t.Context(), orderOf("busy"), returns(nil)); err != nil || busy.Count() != 3 {
@@ -288,7 +294,8 @@ func TestOutcomeIsToldAgain(t *testing.T) {
 
 // An outcome that can't be told is left to the check, and the error says that the local step is done.
 func TestOutcomeThatCantBeToldIsLeftToCheck(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		why := errors.New("no credit")
 		silent := on.Inject(mqtest.Fault{Request: mqtest.RequestEndTransaction, Break: mqtest.Silence})
@@ -318,7 +325,8 @@ func TestOutcomeThatCantBeToldIsLeftToCheck(t *testing.T) {
 
 // What the broker has lost can't be delivered, and who committed hears of it.
 func TestLostHalfMessage(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		lost := on.Inject(mqtest.Fault{Request: mqtest.RequestEndTransaction, Code: 1, Remark: "Find prepared transaction message failed"})
 		_, err := p.Transact(t.Context(), orderOf("x"), returns(nil))
@@ -336,7 +344,8 @@ func TestLostHalfMessage(t *testing.T) {
 
 // When the caller's context ends while the local step runs, the broker hears the outcome all the same.
 func TestContextThatEndsInTheLocalStep(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := p.Transact(ctx, orderOf("one"), func(context.Context) error { cancel(); return nil })
@@ -355,7 +364,8 @@ func TestContextThatEndsInTheLocalStep(t *testing.T) {
 
 // A broker that is away when the local step is done is told once it is back.
 func TestBrokerAwayBetweenHalfAndEnd(t *testing.T) {
-	transactions(t, func(t *testing.T, on *trials) {
+	transactions(t, func(on *trials) {
+		t := on.t
 		p := on.producer("a")
 		for range 4 { // so on both brokers
 			_, err := p.Transact(within(t, time.Minute), orderOf("x"), func(context.Context) error {

@@ -151,5 +151,5 @@ func transact() error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(failures, s.p.Close(ctx), client.Close(ctx))...)
+	return errors.Join(errors.Join(failures...), s.p.Close(ctx), client.Close(ctx))
 }
