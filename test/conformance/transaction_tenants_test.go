@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/producer"
+	"github.com/rocketkit/rocketkit/tenant"
+	"github.com/rocketkit/rocketkit/test/peer"
 )
 
 var errNotKnown = errors.New("nobody knows")
@@ -53,6 +56,68 @@ func testTenantsCheckBacks(t *testing.T, on market) {
 		if len(got[name].all()) != n || len(asked[name].all()) != n {
 			t.Errorf("%s got %v, was asked %v", name, got[name].all(), asked[name].all())
 		}
+	}
+}
+
+// A producer of client-go in the same group: what it leaves open is settled by ours, and what ours leave open by both.
+func testMixedCheckBacks(t *testing.T, on market) {
+	const n = 20
+	name := tenantOf(t, "")
+	client := on.open(t, name)
+	topic(t, client, "orders")
+	names, err := tenant.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := names.Group("checkout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	physical, err := names.Topic("orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, got := newTally(), newTally()
+	theirs := peer.ClientGo.Produce(t, peer.ProducerConfig{NameServers: on.servers, Group: group, Transact: true})
+	ours := checking(t, client, func(_ context.Context, m *rocketkit.Message) error { asked.add(string(m.Body())); return nil })
+	run(t, client, consumer.Config{Group: "billing", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{"orders": {
+		Handler: func(_ context.Context, m *rocketkit.Message) error { got.add(string(m.Body())); return nil },
+	}}})
+	sends := map[string]func(i int) error{
+		"theirs": func(i int) error {
+			_, err := theirs.Send(t.Context(), peer.Message{Topic: physical, Body: fmt.Appendf(nil, "theirs-%d", i)})
+			return err
+		},
+		"ours": func(i int) error {
+			_, err := ours.Transact(t.Context(), producer.Message{Topic: "orders", Body: fmt.Appendf(nil, "ours-%d", i)}, leaveOpen)
+			if errors.Is(err, producer.ErrLeftToCheck) {
+				return nil
+			}
+			return err
+		},
+	}
+	for i := range n {
+		for _, send := range sends {
+			if err := send(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got.awaitDistinct(t, 2*n)
+	for who, send := range sends {
+		i := n
+		eventually(t, "ours asked about "+who, func() bool {
+			for body := range asked.all() {
+				if strings.HasPrefix(body, who) {
+					return true
+				}
+			}
+			if err := send(i); err != nil { // a broker asks in turn, and others' questions may have had our turns
+				t.Fatal(err)
+			}
+			i++
+			return false
+		})
 	}
 }
 

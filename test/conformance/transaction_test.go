@@ -76,6 +76,7 @@ func TestTransactions(t *testing.T) {
 func testAsked(t *testing.T, on market) {
 	t.Run("asked", func(t *testing.T) {
 		t.Run("tenants", func(t *testing.T) { t.Parallel(); testTenantsCheckBacks(t, on) })
+		t.Run("clientgo", func(t *testing.T) { t.Parallel(); testMixedCheckBacks(t, on) })
 		t.Run("limit", func(t *testing.T) { t.Parallel(); testCheckLimit(t, on) })
 	})
 }

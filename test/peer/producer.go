@@ -25,6 +25,10 @@ type ProducerConfig struct {
 	// library's own, 3 s; in a test, whose machine may be busy with others, 20 s.
 	Timeout time.Duration
 
+	// Transact has Send leave its messages in transactions without an outcome, which the producer commits when it is
+	// asked about one, its own or another's of the Group. Of client-go alone.
+	Transact bool
+
 	// On is called with each message of a flood that was stored, one after the other; not when Quiet. It mustn't call the
 	// Producer. May be nil.
 	On func(Sent)
@@ -51,7 +55,7 @@ func (l Library) StartProducer(ctx context.Context, cfg ProducerConfig, log io.W
 	}
 	command = append(command, "produce", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace),
 		flag("group", cfg.Group), flag("workers", workers), flag("quiet", cfg.Quiet),
-		flag("timeout-ms", cfg.Timeout.Milliseconds()))
+		flag("timeout-ms", cfg.Timeout.Milliseconds()), flag("transact", cfg.Transact))
 	p := &Producer{process: process{name: l.String() + " producer"}, answers: map[string]line.Line{}}
 	if err := p.start(ctx, command, log, func(e line.Line) { p.on(e, cfg.On) }); err != nil {
 		return nil, err

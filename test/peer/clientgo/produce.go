@@ -27,6 +27,9 @@ func produce(o options) error {
 	if o.timeout > 0 {
 		set = append(set, producer.WithSendMsgTimeout(o.timeout))
 	}
+	if o.transact {
+		return transact(o, set)
+	}
 	p, err := producer.NewDefaultProducer(set...)
 	if err != nil {
 		return err
