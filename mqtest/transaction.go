@@ -63,7 +63,7 @@ func (b *broker) endTransaction(c *call) *frame.Frame {
 func (b *broker) checkEnd(end *protocol.EndTransaction, r *record, props properties) *frame.Frame {
 	switch immunity, limited := b.immunity(props); {
 	case !end.FromCheck && limited && b.now().Sub(r.msg.BornTime()) > immunity:
-		return refuse(protocol.CodeIllegalOperation, "")
+		return refuse(protocol.CodeIllegalOperation, "not set any response code")
 	case props.get(protocol.PropertyProducerGroup) != end.ProducerGroup:
 		return refuse(protocol.CodeSystemError, "The producer group wrong")
 	case r.msg.QueueOffset != end.PreparedOffset:
