@@ -21,7 +21,9 @@
 // # What it imitates
 //
 // Routes, cluster and topic lists, settings (KV); sends, single, batched, delayed by level or by time, and transactional
-// with their check-backs; recalls, as if recallMessageEnable were set; pulls with long polling, filters by tag, and the bounds and offset corrections of a real store;
+// with their check-backs, which count an outcome at once, while a real broker may ask within a few seconds more; recalls,
+// as if recallMessageEnable were set; pulls with long polling, filters by tag, and the bounds and offset corrections of a
+// real store;
 // offsets, and resets handed out by the next pull; heartbeats, membership, its notices (40) and its expiry; retries and
 // dead letters, queue locks and what they do to plain sends to a retry topic; administration of topics and groups, their
 // statistics, replies pushed to who asked, messages by key and by id, running info and direct consumption relayed to members.

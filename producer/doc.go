@@ -20,4 +20,9 @@
 // returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows
 // from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped
 // takes its queues along, later messages of the key may go to another one.
+//
+// # Transactions
+//
+// [Producer.Transact] has a message delivered if, and only if, a local step such as a database's transaction took effect,
+// also when the process is killed in between: docs/transactions.md.
 package producer

@@ -12,8 +12,8 @@ import (
 	"github.com/rocketkit/rocketkit/internal/send"
 )
 
-// appendProperties appends what the broker stores beside the body.
-func appendProperties(dst []byte, m *Message, id string, added []hook.Property) []byte {
+// appendProperties appends what the message says.
+func appendProperties(dst []byte, m *Message, id string) []byte {
 	dst = protocol.AppendProperty(dst, protocol.PropertyUniqueKey, id)
 	if m.Tag != "" {
 		dst = protocol.AppendProperty(dst, protocol.PropertyTags, m.Tag)
@@ -36,9 +36,6 @@ func appendProperties(dst []byte, m *Message, id string, added []hook.Property) 
 	for name, value := range m.Properties {
 		dst = protocol.AppendProperty(dst, name, value)
 	}
-	for _, a := range added {
-		dst = protocol.AppendProperty(dst, a.Name, a.Value)
-	}
 	return dst
 }
 
@@ -51,12 +48,33 @@ func upMillis(d time.Duration) int64 {
 	return ms
 }
 
+// encodeProperties appends what the broker stores beside the body: what the message says, what the way of sending needs,
+// and what the hooks want sent along, unless that is too much: it mustn't make a send fail.
+func encodeProperties(dst []byte, m *Message, id string, needed, added []hook.Property) ([]byte, error) {
+	begin := len(dst)
+	dst = appendHooked(appendProperties(dst, m, id), needed)
+	if err := checkPropertiesSize(len(dst) - begin); err != nil {
+		return dst, err
+	}
+	if all := appendHooked(dst, added); len(all)-begin <= maxProperties {
+		return all, nil
+	}
+	return dst, nil
+}
+
+func appendHooked(dst []byte, properties []hook.Property) []byte {
+	for _, p := range properties {
+		dst = protocol.AppendProperty(dst, p.Name, p.Value)
+	}
+	return dst
+}
+
 // request completes the request of a message that has been checked. Its properties lie in scratch, and so does its body once
 // it is compressed.
-func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.Property, r send.Request) (send.Request, error) {
-	*scratch = appendProperties((*scratch)[:0], m, id, added)
-	if err := checkPropertiesSize(len(*scratch)); err != nil {
-		return send.Request{}, err
+func (p *Producer) request(scratch *[]byte, m *Message, id string, w *watched, r send.Request, needed []hook.Property) (send.Request, error) {
+	var err error
+	if *scratch, err = encodeProperties((*scratch)[:0], m, id, needed, w.added(0)); err != nil {
+		return r, err
 	}
 	r.Group, r.Properties, r.Body, r.ID = p.group, *scratch, m.Body, id
 	r.ShardingKey, r.Queue, r.Timed = m.ShardingKey, m.queue(), m.timed()
@@ -114,8 +132,7 @@ func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (bo
 	var properties []byte
 	for i := range messages {
 		m := &messages[i]
-		properties = appendProperties(properties[:0], m, ids[i], w.added(i))
-		if err := checkPropertiesSize(len(properties)); err != nil {
+		if properties, err = encodeProperties(properties[:0], m, ids[i], nil, w.added(i)); err != nil {
 			return nil, fmt.Errorf("message %d: %w", i, err)
 		}
 		body = protocol.AppendBatchMessage(body, 0, m.Body, properties)

@@ -22,7 +22,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		if err := m.check(DefaultMaxMessageSize); err != nil {
 			t.Fatal(err)
 		}
-		scratch = appendProperties(scratch[:0], m, "7F0000010001000000000000000000000", nil)
+		scratch = appendProperties(scratch[:0], m, "7F0000010001000000000000000000000")
 	}); n != 0 {
 		t.Errorf("%v allocations a message", n)
 	}
@@ -39,7 +39,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 		id := p.ids.Next(time.Now())
-		scratch = appendProperties(scratch[:0], m, id, nil)
+		scratch = appendProperties(scratch[:0], m, id)
 		protocol.SendMessage{
 			ProducerGroup: "checkout", Topic: "red%orders", QueueID: 3, BornTime: 1700000000000,
 			Properties: scratch, BrokerName: "broker-a", Body: m.Body,

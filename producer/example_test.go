@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -102,6 +103,56 @@ func ExampleProducer_SendBatch() {
 	fmt.Println(receipts[0].Offset, receipts[1].Offset, receipts[0].Queue == receipts[1].Queue)
 	// Output:
 	// 0 1 true
+}
+
+// ExampleProducer_Transact takes an order into a database, here a map, and tells others of it, both or neither. Check is
+// what brokers ask about orders whose process was killed before it could say.
+func ExampleProducer_Transact() {
+	cluster, client := start("orders")
+	defer cluster.Close()
+	defer client.Close(context.Background())
+
+	var database sync.Map
+	check := func(_ context.Context, m *rocketkit.Message) error {
+		// An order that isn't there is made void, lest a local step that is late takes it after all.
+		if state, _ := database.LoadOrStore(m.Keys()[0], "void"); state == "void" {
+			return producer.Rollback(nil)
+		}
+		return nil
+	}
+	p, err := producer.New(client, producer.Config{Group: "checkout", Check: check})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close(context.Background())
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, credit := range []bool{true, false} {
+		_, err = p.Transact(ctx, producer.Message{Topic: "orders", Keys: []string{"order-4711"}, Body: []byte("two books")},
+			func(context.Context) error {
+				if !credit {
+					return producer.Rollback(errors.New("no credit"))
+				}
+				database.Store("order-4711", "taken")
+				return nil
+			})
+		switch {
+		case errors.Is(err, producer.ErrRolledBack):
+			fmt.Println("refused")
+		case errors.Is(err, producer.ErrLeftToCheck):
+			fmt.Println("to be seen")
+		case err != nil:
+			log.Fatal(err)
+		default:
+			fmt.Println("taken")
+		}
+	}
+	fmt.Println("delivered:", len(cluster.Messages("orders")))
+	// Output:
+	// taken
+	// refused
+	// delivered: 1
 }
 
 // ExampleRetryable tells apart what is worth sending again later. Send itself retries until its context ends.

@@ -5,9 +5,15 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/remoting"
+)
+
+const (
+	minFindPause = 100 * time.Millisecond
+	maxFindPause = 2 * time.Second
 )
 
 // membership puts the producer group into the Client's heartbeat, so that RocketMQ's tools list it and brokers know where
@@ -16,6 +22,8 @@ type membership struct {
 	view   *cluster.View
 	member cluster.Member
 	begun  atomic.Bool
+	checks bool   // check-backs are served: all brokers are to know the group
+	end    func() // the serving of check-backs; nil without
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // ends the joining
@@ -24,7 +32,29 @@ type membership struct {
 	joining sync.WaitGroup
 }
 
-// join joins once, and has brokers told in the background.
+// serve has the group's check-backs answered, and joins.
+func (m *membership) serve(k cluster.Checker) {
+	m.checks, m.end = true, m.view.ServeChecks(m.member.Group, k)
+	m.join()
+}
+
+// findMasters asks the name servers for all brokers, until they have answered.
+func (m *membership) findMasters(ctx context.Context) {
+	for pause := minFindPause; ; pause = min(2*pause, maxFindPause) {
+		if err := m.view.FindMasters(ctx); err == nil || errors.Is(err, remoting.ErrClosed) {
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// join joins once, in the background.
 func (m *membership) join() {
 	if m.begun.Load() || !m.begun.CompareAndSwap(false, true) {
 		return
@@ -40,6 +70,9 @@ func (m *membership) join() {
 	m.stop = stop
 	m.joining.Go(func() {
 		defer stop()
+		if m.checks {
+			m.findMasters(ctx)
+		}
 		m.view.Beat(ctx)
 	})
 }
@@ -51,7 +84,12 @@ func (m *membership) leave(ctx context.Context) {
 	if m.stop != nil {
 		m.stop()
 	}
+	end := m.end
+	m.end = nil
 	m.mu.Unlock()
+	if end != nil {
+		defer end()
+	}
 	joined := make(chan struct{})
 	go func() { m.joining.Wait(); close(joined) }()
 	select {

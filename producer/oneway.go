@@ -30,16 +30,16 @@ func (p *Producer) SendOneWay(ctx context.Context, m Message) error {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.OneWay, false, []Message{m}, id)
-	result, err := p.tellOne(ctx, topic, &m, id, w.added(0))
+	result, err := p.tellOne(ctx, topic, &m, id, w)
 	w.sent(result, err)
 	return err
 }
 
 // tellOne encodes a message that has been checked, and sends it one-way.
-func (p *Producer) tellOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
+func (p *Producer) tellOne(ctx context.Context, topic *send.Topic, m *Message, id string, w *watched) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	r, err := p.request(scratch, m, id, added, send.Request{})
+	r, err := p.request(scratch, m, id, w, send.Request{}, nil)
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send one-way %s: %w", m.Topic, err)
 	}

@@ -44,6 +44,34 @@ type Config struct {
 
 	// Compression says which bodies are compressed. The zero value compresses none.
 	Compression Compression
+	// Check says what became of a transaction whose outcome a broker doesn't know: because the process that ran
+	// [Producer.Transact] was killed, its local step returned an error other than a [Rollback], or the broker couldn't be
+	// told. Needed for Transact. It looks up, by the message, whether the local step took effect, and returns nil when it
+	// did: the message is delivered. A Rollback says that it didn't and never will. Any other error, a panic and a
+	// time-out leave the message open: the broker asks again, 15 times in all (transactionCheckMax), each 30 s
+	// (transactionCheckInterval), and then gives up and moves the message to its topic TRANS_CHECK_MAX_TIME_TOPIC.
+	//
+	// A Check that finds no trace must not roll back while the local step may still run, in another process: compare the
+	// message's BornTime with how long a step takes at most. Two Checks of one message may run at once, in two processes.
+	//
+	// With Check, New makes the group known to all brokers that the name servers list, in the background, so that this
+	// instance is asked from its start, also about messages of instances that are gone. All producers of the Group, in all
+	// processes, must have a Check that can answer for all its topics: a broker asks any one of them. Check is called on
+	// many goroutines at once.
+	Check func(ctx context.Context, m *rocketkit.Message) error
+
+	// CheckAfter is how old a message of Transact must be before brokers ask about it (property
+	// CHECK_IMMUNITY_TIME_IN_SECONDS): how long a local step takes at most. After it the broker doesn't listen to Transact
+	// any more but asks, so that no step that is late meets a Check. In seconds, rounded up; at most 5 min, as each 30 s
+	// count as one of a broker's 15 checks. 0 leaves it to the broker (transactionTimeOut, 6 s), which listens to Transact
+	// at any time.
+	CheckAfter time.Duration
+
+	// CheckTimeout is when the context of a Check ends. 0 means 30 s.
+	CheckTimeout time.Duration
+
+	// MaxChecks is how many Checks run at once. 0 means 16. Up to 10,000 more wait, with bodies of 64 MiB.
+	MaxChecks int
 }
 
 func configError(field, format string, args ...any) error {
@@ -66,7 +94,7 @@ func (c Config) complete(names tenant.Names) (complete Config, physicalGroup str
 	case c.MaxMessageSize == 0:
 		c.MaxMessageSize = DefaultMaxMessageSize
 	}
-	return c, physicalGroup, nil
+	return c, physicalGroup, c.completeChecks()
 }
 
 // Producer sends messages for the tenant of its Client. Make it with New, one per process and group, and Close it before
@@ -80,7 +108,9 @@ type Producer struct {
 	ids    *protocol.IDs
 	sender *send.Sender
 
-	deflater   *protocol.Deflater // nil without compression
+	deflater *protocol.Deflater // nil without compression
+	checks   *transactions      // nil without Config.Check
+
 	sends      gate
 	counters   counters
 	membership membership
@@ -94,7 +124,7 @@ type Producer struct {
 }
 
 // New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
-// Send. An invalid cfg gives an error that names the field and wraps [rocketkit.ErrConfig].
+// Send, or with Config.Check in the background. An invalid cfg gives an error that names the field and wraps [rocketkit.ErrConfig].
 func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if client == nil {
 		return nil, configError("client", "nil; open one with rocketkit.Open")
@@ -122,6 +152,10 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	}
 	if p.trace = trace.New(client, cfg.Group); p.trace != nil {
 		p.hooks = append(p.hooks, p.trace)
+	}
+	if cfg.Check != nil {
+		p.checks = newTransactions(p)
+		p.membership.serve(p.checks)
 	}
 	return p, nil
 }
@@ -154,7 +188,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w.added(0), send.Request{})
+	result, err := p.sendOne(ctx, topic, &m, id, w, send.Request{})
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -162,11 +196,12 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	return receipt(m.Topic, id, result), nil
 }
 
-// sendOne encodes a message that has been checked, and sends it; how is the request but for what the message says.
-func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property, how send.Request) (send.Result, error) {
+// sendOne encodes a message that has been checked, and sends it; how is the request but for what the
+// message says, and needed what brokers want to see in it besides.
+func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, w *watched, how send.Request, needed ...hook.Property) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	r, err := p.request(scratch, m, id, added, how)
+	r, err := p.request(scratch, m, id, w, how, needed)
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
@@ -279,6 +314,9 @@ func (p *Producer) Close(ctx context.Context) error {
 		}
 	}
 	p.trace.Close(ctx)
+	if p.checks != nil {
+		err = errors.Join(err, p.checks.close(ctx))
+	}
 	p.membership.leave(ctx)
 	return err
 }

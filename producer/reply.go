@@ -57,14 +57,16 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 	defer cancel()
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Reply, false, []Message{reply}, id)
-	added := append(w.added(0),
-		hook.Property{Name: protocol.PropertyMessageType, Value: protocol.MessageTypeReply},
-		hook.Property{Name: protocol.PropertyCorrelationID, Value: to.correlation},
-		hook.Property{Name: protocol.PropertyReplyTo, Value: to.client})
-	if text, ok := request.Property(protocol.PropertyTTL); ok {
-		added = append(added, hook.Property{Name: protocol.PropertyTTL, Value: text})
+	needed := []hook.Property{
+		{Name: protocol.PropertyMessageType, Value: protocol.MessageTypeReply},
+		{Name: protocol.PropertyCorrelationID, Value: to.correlation},
+		{Name: protocol.PropertyReplyTo, Value: to.client},
 	}
-	result, err := p.sendOne(ctx, p.replyTopic(to.cluster), &reply, id, added, send.Request{Reply: true, First: request.Queue().Broker})
+	if text, ok := request.Property(protocol.PropertyTTL); ok {
+		needed = append(needed, hook.Property{Name: protocol.PropertyTTL, Value: text})
+	}
+	result, err := p.sendOne(ctx, p.replyTopic(to.cluster), &reply, id, w,
+		send.Request{Reply: true, First: request.Queue().Broker}, needed...)
 	w.sent(result, err)
 	if send.IsAbsent(err) {
 		return fail(fmt.Errorf("%w: %w", ErrRequesterGone, err))

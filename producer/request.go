@@ -112,11 +112,10 @@ func (p *Producer) ask(ctx context.Context, topic *send.Topic, m *Message, corre
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Request, false, []Message{*m}, id)
 	deadline, _ := ctx.Deadline()
-	added := append(w.added(0),
+	result, err := p.sendOne(ctx, topic, m, id, w, send.Request{},
 		hook.Property{Name: protocol.PropertyCorrelationID, Value: correlation},
 		hook.Property{Name: protocol.PropertyReplyTo, Value: p.view.ClientID()},
 		hook.Property{Name: protocol.PropertyTTL, Value: strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)})
-	result, err := p.sendOne(ctx, topic, m, id, added, send.Request{})
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err

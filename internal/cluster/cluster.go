@@ -38,6 +38,7 @@ type Cluster struct {
 	keys    *Keys // nil signs nothing
 
 	background background
+	checkers   checkers
 
 	replies       replies
 	introductions introductions

@@ -38,17 +38,24 @@ func (i *introductions) note(by heard, since time.Time, members map[memberKey]bo
 	i.told[by] = told{since, members}
 }
 
+// hasHeard tells whether the server at the address has had a heartbeat over the connection there is now.
+func (c *Cluster) hasHeard(address string) bool {
+	return c.toldOver(address, func(told) bool { return true })
+}
+
 // knows tells whether the server at the address has had a heartbeat with the member over the connection there is now.
 func (c *Cluster) knows(address string, key memberKey) bool {
+	return c.toldOver(address, func(t told) bool { return t.members[key] })
+}
+
+// toldOver tells whether something that was told over the present connection to the address satisfies is.
+func (c *Cluster) toldOver(address string, is func(told) bool) bool {
 	since, connected := c.remote.Since(address)
 	i := &c.introductions
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !connected {
-		return false
-	}
 	for by, t := range i.told {
-		if by.broker == address && t.since.Equal(since) && t.members[key] {
+		if connected && by.broker == address && t.since.Equal(since) && is(t) {
 			return true
 		}
 	}

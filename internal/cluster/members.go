@@ -172,6 +172,7 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 
 // Beat sends a heartbeat to every known broker now and returns when each has answered or failed.
 func (c *Cluster) Beat(ctx context.Context) {
+	_ = c.FindMasters(ctx) // those that were found before are told all the same
 	var wg sync.WaitGroup
 	for _, address := range c.beatAddresses(c.hasConsumers()) {
 		wg.Go(func() { c.beat(ctx, address) })
@@ -216,7 +217,15 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 	defer c.members.begin()()
 	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
 	var wg sync.WaitGroup
+	_, master := c.checkers.at(address)
+	asks := master && !c.routed(address)
 	for by, data := range c.heartbeats() {
+		if asks {
+			data.Consumers = nil // their topics aren't there, and a heartbeat would create the groups
+			if len(data.Producers) == 0 {
+				continue
+			}
+		}
 		wg.Go(func() {
 			before, connected := c.remote.Since(address)
 			_, err := c.viewOf(by).Invoke(ctx, address, data.Frame())
@@ -292,8 +301,20 @@ func (c *Cluster) hasConsumers() bool {
 	return false
 }
 
+// routed tells whether an address is one of the routes in use.
+func (c *Cluster) routed(address string) bool {
+	for _, nodes := range c.routes.Brokers() {
+		for _, its := range nodes {
+			if its == address {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // beatAddresses lists whom a heartbeat goes to: every master, and the replicas too when there are consumers, since they
-// may be read from.
+// may be read from. Where check-backs are served, the masters are all that there are, else those of the routes in use.
 func (c *Cluster) beatAddresses(replicas bool) []string {
 	set := map[string]bool{}
 	for _, nodes := range c.routes.Brokers() {
@@ -302,6 +323,9 @@ func (c *Cluster) beatAddresses(replicas bool) []string {
 				set[address] = true
 			}
 		}
+	}
+	for _, address := range c.checkers.addresses() {
+		set[address] = true
 	}
 	return slices.Sorted(maps.Keys(set))
 }

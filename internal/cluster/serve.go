@@ -10,8 +10,14 @@ import (
 
 // handle gives a request that a broker sent to the member it is about, or a reply to who waits for it.
 func (c *Cluster) handle(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
-	if req.Code == protocol.ReqPushReply {
+	switch req.Code {
+	case protocol.ReqPushReply:
 		return c.reply(ctx, broker, req)
+	case protocol.ReqCheckTransaction:
+		if err := c.checkers.handle(broker, req); err != nil {
+			c.cfg.Log.Warn("a check-back can't be read, its broker asks again", "broker", broker, "error", err)
+		}
+		return nil // the request is one-way: the answer to it is END_TRANSACTION 37
 	}
 	key, known := addressee(req)
 	if !known {

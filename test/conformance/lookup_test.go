@@ -18,7 +18,7 @@ func TestLookup(t *testing.T) { onEach(t, testLookup) }
 
 func testLookup(t *testing.T, on target) {
 	red := on.open(t, tenantOf(t, "-r"))
-	blue, err := red.For(tenantOf(t, "-b"))
+	blue, err := red.For(tenantOf(t, "-b"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,15 @@ var rocketmq = testcluster.Suite{Config: testcluster.Config{
 }}
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		if err := serve(); err != nil {
+	child := serve
+	switch {
+	case os.Getenv(transactVariable) != "":
+		child = transact
+	case os.Getenv(childVariable) == "":
+		child = nil
+	}
+	if child != nil {
+		if err := child(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -188,7 +188,7 @@ func TestTenantsReplies(t *testing.T) { onEach(t, testTenantsReplies) }
 
 func testTenantsReplies(t *testing.T, on target) {
 	red := on.open(t, tenantOf(t, "-r"))
-	blue, err := red.For(tenantOf(t, "-b"))
+	blue, err := red.For(tenantOf(t, "-b"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

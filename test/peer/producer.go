@@ -27,6 +27,9 @@ type ProducerConfig struct {
 
 	// TraceTopic is the physical topic that the message trace is written to; empty means no trace. Only Java's.
 	TraceTopic string
+	// Transact has Send leave its messages in transactions without an outcome, which the producer commits when it is
+	// asked about one, its own or another's of the Group. Of client-go alone.
+	Transact bool
 
 	// On is called with each message of a flood that was stored, one after the other; not when Quiet. It mustn't call the
 	// Producer. May be nil.
@@ -57,6 +60,9 @@ func (l Library) StartProducer(ctx context.Context, cfg ProducerConfig, log io.W
 		flag("timeout-ms", cfg.Timeout.Milliseconds()))
 	if cfg.TraceTopic != "" {
 		command = append(command, flag("trace-topic", cfg.TraceTopic))
+	}
+	if cfg.Transact {
+		command = append(command, flag("transact", true))
 	}
 	p := &Producer{process: process{name: l.String() + " producer"}, answers: map[string]line.Line{}}
 	if err := p.start(ctx, command, log, func(e line.Line) { p.on(e, cfg.On) }); err != nil {

@@ -319,6 +319,22 @@ func TestTransactions(t *testing.T) {
 		s.tell("commit by check", answer.Frame())
 		s.stored(topic, 2)
 		s.messages("checked", topic, s.do(pullOf(group, topic, 1).Frame()).Body)
+
+		late := sendOf(topic, "late", "TRAN_MSG", "true", "PGROUP", producers, "CHECK_IMMUNITY_TIME_IN_SECONDS", "5")
+		late.BornTime = time.Now().Add(-6 * time.Second).UnixMilli()
+		r, err := protocol.ParseSendResult(s.do(late.Frame()))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_, at, err = protocol.ParseOffsetID(r.OffsetID)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		answer = end(r.QueueOffset, at, protocol.SysCommitted)
+		s.tell("commit after the immunity", answer.Frame())
+		answer.FromCheck = true
+		s.tell("commit by check after the immunity", answer.Frame())
+		s.stored(topic, 3)
 	})
 }
 

@@ -25,6 +25,7 @@ type options struct {
 	timeout     time.Duration // of a send; the library can't be told of others
 	quiet       bool
 
+	transact    bool
 	topic       string
 	tags        string
 	earliest    bool
@@ -47,6 +48,7 @@ func main() {
 	flag.StringVar(&o.group, "group", "", "group")
 	millis := flag.Int("timeout-ms", 0, "how long requests may take; 0: the library's own")
 	flag.BoolVar(&o.quiet, "quiet", false, "count messages rather than print them")
+	flag.BoolVar(&o.transact, "transact", false, "produce: leave messages in transactions, and commit them when asked")
 	flag.StringVar(&o.topic, "topic", "", "consume: topic")
 	flag.StringVar(&o.tags, "tags", "*", "consume: tags, joined by ||")
 	flag.BoolVar(&o.earliest, "earliest", false, "consume: begin with the oldest message rather than the next")

@@ -18,6 +18,9 @@ import (
 
 // produce sends what it is told to.
 func produce(o options) error {
+	if o.transact {
+		return transact(o, settings(o))
+	}
 	p, err := newProducer(o)
 	if err != nil {
 		return err
@@ -35,6 +38,15 @@ func produce(o options) error {
 
 // newProducer starts a producer.
 func newProducer(o options) (rocketmq.Producer, error) {
+	p, err := producer.NewDefaultProducer(settings(o)...)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.Start()
+}
+
+// settings are what the options say.
+func settings(o options) []producer.Option {
 	set := []producer.Option{
 		producer.WithNameServer(o.nameServers),
 		producer.WithNamespace(o.namespace),
@@ -45,11 +57,7 @@ func newProducer(o options) (rocketmq.Producer, error) {
 	if o.timeout > 0 {
 		set = append(set, producer.WithSendMsgTimeout(o.timeout))
 	}
-	p, err := producer.NewDefaultProducer(set...)
-	if err != nil {
-		return nil, err
-	}
-	return p, p.Start()
+	return set
 }
 
 type sender struct {
