@@ -82,10 +82,10 @@ func (a *Admin) Message(ctx context.Context, topic, id string) (StoredMessage, e
 
 // MessagesByKey finds messages of the tenant's that have a key (producer.Message.Keys) and were stored from one time to
 // another, both included, to the millisecond by the brokers' clocks; a zero time means no bound. The newest come first, at
-// most max of them; 0 means [MaxFound], which is also the most: narrow the times to see others. All brokers of the topic
+// most so many; 0 means [MaxFound], which is also the most: narrow the times to see others. All brokers of the topic
 // are asked; what they found comes back, as far as they could, beside a [*PartialError]. Without any the error wraps
 // [ErrNotFound]. topic is as in [Admin.Message].
-func (a *Admin) MessagesByKey(ctx context.Context, topic, key string, from, to time.Time, max int) ([]StoredMessage, error) {
+func (a *Admin) MessagesByKey(ctx context.Context, topic, key string, from, to time.Time, most int) ([]StoredMessage, error) {
 	op := fmt.Sprintf("find messages with key %s of %s", shown(key), shown(topic))
 	physical, err := a.own(op, topic)
 	if err != nil {
@@ -103,10 +103,10 @@ func (a *Admin) MessagesByKey(ctx context.Context, topic, key string, from, to t
 		return nil, invalid(op, "key", errors.New("empty, or with a space, which divides keys"))
 	case q.End < q.Begin:
 		return nil, invalid(op, "to", fmt.Errorf("%v is before from, %v", to, from))
-	case max < 0 || max > MaxFound:
-		return nil, invalid(op, "max", fmt.Errorf("%d is none of 0 to %d", max, MaxFound))
-	case max == 0:
-		max = MaxFound
+	case most < 0 || most > MaxFound:
+		return nil, invalid(op, "most", fmt.Errorf("%d is none of 0 to %d", most, MaxFound))
+	case most == 0:
+		most = MaxFound
 	}
 	r, err := a.view.Route(ctx, physical)
 	if err != nil {
@@ -117,7 +117,7 @@ func (a *Admin) MessagesByKey(ctx context.Context, topic, key string, from, to t
 		return slices.Contains(m.Keys(), key) && m.StoreMillis >= q.Begin && m.StoreMillis <= q.End
 	})
 	slices.SortFunc(found, func(x, y StoredMessage) int { return older(y, x) })
-	found = found[:min(len(found), max)]
+	found = found[:min(len(found), most)]
 	if err := t.err(); err != nil || len(found) > 0 {
 		return found, err
 	}

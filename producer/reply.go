@@ -43,15 +43,15 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 	if err != nil {
 		return Receipt{}, fmt.Errorf("producer: reply: %w", err)
 	}
-	fail := func(err error) (Receipt, error) {
-		return Receipt{}, fmt.Errorf("producer: reply to %s of %s: %w", request.ID(), request.Topic(), err)
+	failed := func(err error) error {
+		return fmt.Errorf("producer: reply to %s of %s: %w", request.ID(), request.Topic(), err)
 	}
 	if err := reply.checkReply(p.cfg.MaxMessageSize); err != nil {
-		return fail(err)
+		return Receipt{}, failed(err)
 	}
 	reply.Topic = protocol.ReplyTopic(to.cluster)
 	if _, err := (tenant.Names{}).Topic(reply.Topic); err != nil {
-		return fail(fmt.Errorf("the request's property %s: %w", protocol.PropertyCluster, err))
+		return Receipt{}, failed(fmt.Errorf("the request's property %s: %w", protocol.PropertyCluster, err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, to.ttl)
 	defer cancel()
@@ -69,10 +69,10 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 		send.Request{Reply: true, First: request.Queue().Broker}, needed...)
 	w.sent(result, err)
 	if send.IsAbsent(err) {
-		return fail(fmt.Errorf("%w: %w", ErrRequesterGone, err))
+		return Receipt{}, failed(fmt.Errorf("%w: %w", ErrRequesterGone, err))
 	}
 	if err != nil {
-		return fail(err)
+		return Receipt{}, failed(err)
 	}
 	return receipt(reply.Topic, id, result), nil
 }
@@ -81,7 +81,7 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 func (m *Message) checkReply(maxSize int) error {
 	switch {
 	case m.Topic != "":
-		return fmt.Errorf("Topic: %s; a reply has none, it goes to who made the request", shorten(m.Topic))
+		return fmt.Errorf("the reply has the Topic %s: leave it empty, it goes to who made the request", shorten(m.Topic))
 	case m.ShardingKey != "":
 		return errors.New("ShardingKey: a reply has none, it goes to who made the request")
 	case m.Queue != (rocketkit.Queue{}):

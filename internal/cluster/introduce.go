@@ -98,6 +98,33 @@ func (c *Cluster) isQuiet(address string) bool {
 	return false
 }
 
+// had tells whether the address took a heartbeat before.
+func (i *introductions) had(address string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, ok := i.told[address]
+	return ok
+}
+
+// renewLater registers anew some times after a connection was replaced: when the broker notices the end of the old one, at
+// once or, where nothing told it, after the 120 s that it lets one be silent, it drops the entry of the new one.
+func (c *Cluster) renewLater(address string) {
+	since, connected := c.remote.Since(address)
+	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second, 130 * time.Second} {
+		timer := time.NewTimer(pause)
+		select {
+		case <-c.life.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if now, still := c.remote.Since(address); !connected || !still || !now.Equal(since) {
+			return // its successor has its own
+		}
+		c.renew(c.life, address)
+	}
+}
+
 // DoubtReplies notes that a reply didn't come. Brokers find a client by an entry that they drop when any of its old
 // connections ends, be it long after a new one was made (ProducerManager.doChannelCloseEvent), and that heartbeats don't
 // bring back. So the next Introduce registers anew, if that wasn't tried lately.

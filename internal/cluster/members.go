@@ -201,7 +201,11 @@ func (c *Cluster) connected(address string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.RequestTimeout)
 	defer cancel()
+	again := c.introductions.had(address)
 	c.beat(ctx, address)
+	if again && c.replies.expected() {
+		c.done.Go(func() { c.renewLater(address) })
+	}
 	c.outages.look()
 	c.members.mu.Lock()
 	all := slices.Collect(maps.Values(c.members.all))

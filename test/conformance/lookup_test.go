@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -26,9 +27,10 @@ func testLookup(t *testing.T, on target) {
 	topic(t, blue, "orders")
 	p := newProducer(t, red, "sender")
 	began := time.Now()
+	key := fmt.Sprintf("k%d", began.UnixNano()) // not of another run on the same cluster
 	var receipts []producer.Receipt
 	for _, body := range []string{"one", "two", "three"} {
-		r, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte(body), Tag: "t", Keys: []string{"k", body}})
+		r, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte(body), Tag: "t", Keys: []string{key, body}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +39,7 @@ func testLookup(t *testing.T, on target) {
 	ours, theirs := admin.New(red), admin.New(blue)
 	var found []admin.StoredMessage
 	eventually(t, "all are in the index", func() bool {
-		found, err = ours.MessagesByKey(t.Context(), "orders", "k", began.Add(-time.Minute), time.Now().Add(time.Minute), 0)
+		found, err = ours.MessagesByKey(t.Context(), "orders", key, began.Add(-time.Minute), time.Now().Add(time.Minute), 0)
 		if err != nil && !errors.Is(err, admin.ErrNotFound) {
 			t.Fatal(err)
 		}
@@ -60,12 +62,12 @@ func testLookup(t *testing.T, on target) {
 	} else {
 		same(t, two[0], receipts[1])
 	}
-	if newest, err := ours.MessagesByKey(t.Context(), "orders", "k", time.Time{}, time.Time{}, 2); err != nil || len(newest) != 2 {
+	if newest, err := ours.MessagesByKey(t.Context(), "orders", key, time.Time{}, time.Time{}, 2); err != nil || len(newest) != 2 {
 		t.Errorf("%d found, %v", len(newest), err)
 	}
 	for what, err := range map[string]error{
-		"another tenant's": second(theirs.MessagesByKey(t.Context(), "orders", "k", time.Time{}, time.Time{}, 0)),
-		"times before":     second(ours.MessagesByKey(t.Context(), "orders", "k", time.Time{}, began.Add(-time.Hour), 0)),
+		"another tenant's": second(theirs.MessagesByKey(t.Context(), "orders", key, time.Time{}, time.Time{}, 0)),
+		"times before":     second(ours.MessagesByKey(t.Context(), "orders", key, time.Time{}, began.Add(-time.Hour), 0)),
 		"part of a key":    second(ours.MessagesByKey(t.Context(), "orders", "tw", time.Time{}, time.Time{}, 0)),
 		"an unknown id":    second(ours.Message(t.Context(), "orders", strings.Repeat("0F", 16))),
 		"no id":            second(ours.Message(t.Context(), "orders", "none")),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -253,5 +254,46 @@ func testRequestsOfPeers(t *testing.T, on target) {
 				t.Errorf("%d bytes: %.40q", len(got), got)
 			}
 		})
+	}
+}
+
+// When the connections of who asks have broken, brokers don't know it any more: its next request waits until they do.
+func TestRequestAfterReconnection(t *testing.T) { onEach(t, testRequestAfterReconnection) }
+
+func testRequestAfterReconnection(t *testing.T, on target) {
+	var mu sync.Mutex
+	var conns []net.Conn
+	cfg := on.config(t, tenantOf(t, ""))
+	cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		mu.Lock()
+		defer mu.Unlock()
+		conns = append(conns, c)
+		return c, err
+	}
+	asking, err := rocketkit.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = asking.Close(context.Background()) })
+	topic(t, asking, "questions")
+	replier(t, on.open(t, tenantOf(t, "")), "questions", echo)
+	p := newProducer(t, asking, "asker")
+	for round := range 3 {
+		body := fmt.Sprintf("round %d", round)
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second) // repliers that weren't told of success try for as long
+		reply, err := p.Request(ctx, producer.Message{Topic: "questions", Body: []byte(body)})
+		cancel()
+		if err != nil || string(reply.Body()) != "re: "+body {
+			t.Fatalf("%s: %v", body, err)
+		}
+		mu.Lock()
+		for _, c := range conns {
+			if c != nil {
+				_ = c.Close()
+			}
+		}
+		conns = nil
+		mu.Unlock()
 	}
 }
