@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -40,6 +42,13 @@ type Config struct {
 	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
 	// (maxMessageSize), which must be as large.
 	MaxMessageSize int
+
+	// Linger has callers of Send and SendAsync share requests. The zero value is off.
+	Linger Linger
+
+	// MaxInFlight is how many messages of SendAsync are under way at once, or wait for their turn; more wait in SendAsync.
+	// 0 means DefaultMaxInFlight.
+	MaxInFlight int
 }
 
 func configError(field, format string, args ...any) error {
@@ -62,6 +71,15 @@ func (c Config) complete(names tenant.Names) (complete Config, physicalGroup str
 	case c.MaxMessageSize == 0:
 		c.MaxMessageSize = DefaultMaxMessageSize
 	}
+	switch {
+	case c.MaxInFlight < 0:
+		return c, "", configError("MaxInFlight", "%d is negative; 0 means %d", c.MaxInFlight, DefaultMaxInFlight)
+	case c.MaxInFlight == 0:
+		c.MaxInFlight = DefaultMaxInFlight
+	}
+	if c.Linger, err = c.Linger.complete(c.MaxMessageSize); err != nil {
+		return c, "", err
+	}
 	return c, physicalGroup, nil
 }
 
@@ -78,6 +96,9 @@ type Producer struct {
 	sends      gate
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
+	lines      lines
+	waitings   sync.Pool // *waiting
+	async      async
 
 	mu     sync.RWMutex
 	topics map[string]*send.Topic // by logical name; only those that a message was stored in
@@ -94,7 +115,7 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Producer{
+	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
@@ -104,7 +125,11 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
 		topics:     map[string]*send.Topic{},
-	}, nil
+		waitings:   sync.Pool{New: func() any { return &waiting{ready: make(chan struct{}, 1)} }},
+		async:      async{room: semaphore.NewWeighted(int64(cfg.MaxInFlight)), most: cfg.MaxInFlight, log: view.Log()},
+	}
+	p.lines = lines{p: p, all: map[string]*line{}}
+	return p, nil
 }
 
 // address reads the IP out of a client id, ip@instance; without one it is the zero Addr.
@@ -135,7 +160,12 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
+	var result send.Result
+	if p.cfg.Linger.on() && m.shares() {
+		result, err = p.sendShared(ctx, topic, &m, id, w.added(0))
+	} else {
+		result, err = p.sendOne(ctx, topic, &m, id, w.added(0))
+	}
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -222,12 +252,16 @@ func (p *Producer) topic(name string) (*send.Topic, error) {
 	return p.sender.Topic(physical), nil
 }
 
+// knows tells whether a message was stored in a topic.
+func (p *Producer) knows(name string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.topics[name] != nil
+}
+
 // keep remembers a topic that exists; those that don't could be any number.
 func (p *Producer) keep(name string, topic *send.Topic) {
-	p.mu.RLock()
-	known := p.topics[name] != nil
-	p.mu.RUnlock()
-	if known {
+	if p.knows(name) {
 		return
 	}
 	p.mu.Lock()
@@ -237,11 +271,12 @@ func (p *Producer) keep(name string, topic *send.Topic) {
 	}
 }
 
-// Close refuses new sends, waits for those under way, and takes the Producer off the brokers' lists. When ctx ends first,
+// Close refuses new sends, waits for those under way and for what SendAsync has taken with its calls of done, and takes the Producer off the brokers' lists. When ctx ends first,
 // Close returns an error that wraps ctx's, while those sends go on under their own contexts. It may be called again, to
 // wait once more. The Client stays open.
 func (p *Producer) Close(ctx context.Context) error {
 	p.sends.close()
+	p.lines.flush()
 	var err error
 	select {
 	case <-p.sends.idle:

@@ -54,6 +54,8 @@ type Request struct {
 
 	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
 	ShardingKey string
+
+	Shared // what concerns requests that hold messages of several callers
 }
 
 // Result is a broker's answer to a message it stored. When Send fails, only Attempts is set.
@@ -67,7 +69,7 @@ type Result struct {
 // Send returns once a broker has stored the request, and otherwise with an [*Error]. ctx is the only clock; one attempt is
 // also bounded by the Client's request time-out.
 func (t *Topic) Send(ctx context.Context, r *Request) (Result, error) {
-	s := sending{topic: t, request: r, begun: time.Now()}
+	s := sending{topic: t, request: r, begun: time.Now(), pinned: r.Pinned}
 	result, err := s.send(ctx)
 	result.Attempts = s.attempts
 	return result, err
@@ -83,6 +85,9 @@ func (s *sending) send(ctx context.Context) (Result, error) {
 			return result, nil
 		}
 		s.last = err
+		if s.request.Failed != nil {
+			s.request.Failed(err)
+		}
 		if s.judge(err) {
 			return Result{}, s.failed(err)
 		}
