@@ -170,6 +170,10 @@ func (l *line) finish(n *lane, b *batch, result send.Result, err error) {
 	case failure.Content && !single:
 		l.putBack(n, b)
 		n.limit = max(1, len(b.messages)/2)
+		for !n.serial && n.count > n.limit && l.full(n) {
+			n.running++
+			go l.run(n, l.take(n))
+		}
 		l.mu.Unlock()
 		return
 	case failure.Content && failure.Retryable:

@@ -116,7 +116,7 @@ func (l *line) full(n *lane) bool {
 		return n.running < asyncRequests
 	}
 	settings := &l.p.cfg.Linger
-	return l.flushing || n.count >= settings.Messages || n.bytes >= settings.Bytes || time.Since(n.first.since) >= settings.Wait
+	return l.flushing || n.count >= n.limit || n.bytes >= settings.Bytes || time.Since(n.first.since) >= settings.Wait
 }
 
 // arm has the lane looked after when its first message has waited for long enough.
