@@ -20,6 +20,7 @@ type batch struct {
 	live     int                // whose callers wait
 	attempts int                // that have failed
 	last     error
+	regroup  bool // what is left of it goes in another request
 }
 
 // left takes out a caller, and tells what is known of its message.
@@ -133,11 +134,13 @@ func (l *line) request(n *lane, b *batch, buffer *[]byte) *send.Request {
 	r := &send.Request{Group: l.p.group, ShardingKey: first.key}
 	r.Several = len(b.messages) > 1 || n.serial && !n.own && n != &l.unrouted
 	r.Pinned = n.queue
-	r.Failed = func(err error) {
+	r.Failed = func(err error) bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		b.attempts++
 		b.last = err
+		b.regroup = 0 < b.live && b.live < len(b.messages) // nobody wants the others sent again
+		return !b.regroup
 	}
 	if len(b.messages) == 1 {
 		r.Body, r.Properties = protocol.SplitBatchMessage(first.encoded)
@@ -162,6 +165,10 @@ func (l *line) finish(n *lane, b *batch, result send.Result, err error) {
 			n.limit = 1
 		}
 	case b.messages[0].alone != nil, !errors.As(err, &failure):
+	case b.regroup:
+		l.putBack(n, b)
+		l.mu.Unlock()
+		return
 	case failure.Moved:
 		l.putBack(n, b)
 		l.unroute(n)

@@ -19,8 +19,9 @@ type Shared struct {
 	// returns with an Error that says Moved rather than choosing anew: several keys don't move to one queue together.
 	Pinned protocol.Queue
 
-	// Failed, when not nil, is called after each attempt that failed, on Send's goroutine.
-	Failed func(error)
+	// Failed, when not nil, is called after each attempt that failed, on Send's goroutine. When it returns false, Send
+	// returns at once: there is another request to be made of what this one holds.
+	Failed func(error) (again bool)
 }
 
 // KeyQueue gives the queue that the messages of a sharding key go to by the route that is known. It asks nobody: false

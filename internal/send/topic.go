@@ -85,10 +85,8 @@ func (s *sending) send(ctx context.Context) (Result, error) {
 			return result, nil
 		}
 		s.last = err
-		if s.request.Failed != nil {
-			s.request.Failed(err)
-		}
-		if s.judge(err) {
+		again := s.request.Failed == nil || s.request.Failed(err)
+		if s.judge(err) || !again {
 			return Result{}, s.failed(err)
 		}
 		if ctx.Err() != nil {
