@@ -1,5 +1,7 @@
 package producer
 
+import "github.com/rocketkit/rocketkit/internal/hook"
+
 // Remaining counts what a Producer's lines hold: messages, keys, and lanes of queues.
 func (p *Producer) Remaining() (messages, keys, lanes int) {
 	p.lines.mu.Lock()
@@ -23,3 +25,6 @@ func (p *Producer) Lines() int {
 	defer p.lines.mu.Unlock()
 	return len(p.lines.all)
 }
+
+// Watch has hooks watch a Producer that hasn't sent yet.
+func (p *Producer) Watch(hooks ...hook.Sender) { p.hooks = hooks }
