@@ -53,6 +53,7 @@ func (c *calls) one(t *testing.T, body string) result {
 
 // bothWays tries something with and without Linger.
 func bothWays(t *testing.T, try func(t *testing.T, cfg producer.Config)) {
+	t.Helper()
 	for name, cfg := range map[string]producer.Config{"alone": {}, "linger": lingering} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { try(t, cfg) })
@@ -62,6 +63,7 @@ func bothWays(t *testing.T, try func(t *testing.T, cfg producer.Config)) {
 
 func TestSendAsyncIsRetried(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 2, "a", "b")
 		f.answer = func(sent) (int32, string) {
 			if len(f.seen()) < 7 {
@@ -94,6 +96,7 @@ func TestSendAsyncIsRetried(t *testing.T) {
 
 func TestSendAsyncKeepsTheOrderOfKeys(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 4, "a", "b")
 		f.answer = func(s sent) (int32, string) {
 			time.Sleep(time.Duration(len(f.seen())%7) * time.Millisecond)
@@ -137,6 +140,7 @@ func TestSendAsyncKeepsTheOrderOfKeys(t *testing.T) {
 
 func TestSendAsyncIsBounded(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 1, "a")
 		release := make(chan struct{})
 		f.answer = func(sent) (int32, string) { <-release; return 0, "" }
@@ -177,6 +181,7 @@ func TestSendAsyncIsBounded(t *testing.T) {
 
 func TestSendAsyncContextEnds(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 1, "a")
 		f.answer = func(sent) (int32, string) { return hold, "" }
 		p := f.producer("", cfg)
@@ -205,6 +210,7 @@ func TestSendAsyncContextEnds(t *testing.T) {
 
 func TestSendAsyncTellsOfEverything(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 1, "a")
 		p := f.producer("", cfg)
 		var c calls
@@ -236,6 +242,7 @@ func TestSendAsyncTellsOfEverything(t *testing.T) {
 
 func TestSendAsyncDoneThatMisbehaves(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 1, "a")
 		var log strings.Builder
 		client, err := rocketkit.Open(rocketkit.Config{
@@ -279,6 +286,7 @@ func TestSendAsyncDoneThatMisbehaves(t *testing.T) {
 // A done that sends the next message finds room, also when others wait for it.
 func TestSendAsyncFromItsDone(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 1, "a")
 		f.answer = func(sent) (int32, string) { time.Sleep(time.Millisecond); return 0, "" }
 		cfg.MaxInFlight = 2
@@ -316,6 +324,7 @@ func TestSendAsyncFromItsDone(t *testing.T) {
 
 func TestSendAsyncAtTheClose(t *testing.T) {
 	bothWays(t, func(t *testing.T, cfg producer.Config) {
+		t.Helper()
 		f := cluster(t, "orders", 2, "a")
 		f.answer = func(sent) (int32, string) { time.Sleep(10 * time.Millisecond); return 0, "" }
 		p := f.producer("", cfg)

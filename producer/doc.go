@@ -15,4 +15,7 @@
 // returned for the one before. While a Send is trying, its message stays with that queue. Which queue a key has follows
 // from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped
 // takes its queues along, later messages of the key may go to another one.
+//
+// Callers of one topic share requests where [Config].Linger says so, each with its own context, receipt and error.
+// [Producer.SendAsync] doesn't wait for the answer; it keeps the order of a ShardingKey all the same.
 package producer

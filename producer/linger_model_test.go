@@ -119,6 +119,7 @@ func bodyOf(i int, m planned) []byte {
 
 // play carries a plan out in a bubble.
 func play(t *testing.T, p plan) (r played) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := cluster(t, "orders", 2, "a", "b")
 		watch := &brokers{f: f, plan: p, keyed: map[string]int{}}
