@@ -225,7 +225,10 @@ func (f *fake) store(broker string, req *frame.Frame) *frame.Frame {
 	if code != 0 && (code < 10 || code > 12) { // the three weaker ways to be stored
 		return &frame.Frame{Code: code, Remark: remark}
 	}
-	n := len(s.messages())
+	n := 1
+	if s.batch {
+		n = len(s.messages())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	first := f.offset
