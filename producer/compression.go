@@ -70,10 +70,15 @@ func (c Compression) complete() (Compression, *protocol.Deflater, error) {
 	return c, deflater, nil
 }
 
+// compresses tells whether a body is large enough for it.
+func (p *Producer) compresses(body []byte) bool {
+	return p.deflater != nil && len(body) >= p.cfg.Compression.Threshold
+}
+
 // compress compresses the request's body if that is wanted and helps. The properties lie in scratch, and the compressed
 // body comes behind them.
 func (p *Producer) compress(r *send.Request, scratch *[]byte) {
-	if p.deflater == nil || len(r.Body) < p.cfg.Compression.Threshold {
+	if !p.compresses(r.Body) {
 		return
 	}
 	n := len(*scratch)

@@ -21,6 +21,8 @@
 // from the topic's queues, as in the Java client: when those change, and a master that the name servers have dropped
 // takes its queues along, later messages of the key may go to another one.
 //
+// Callers of one topic share requests where [Config].Linger says so, each with its own context, receipt and error.
+// [Producer.SendAsync] doesn't wait for the answer; it keeps the order of a ShardingKey all the same.
 // # Transactions
 //
 // [Producer.Transact] has a message delivered if, and only if, a local step such as a database's transaction took effect,

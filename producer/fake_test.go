@@ -36,6 +36,19 @@ type sent struct {
 	batch  bool
 	oneWay bool
 	body   []byte
+	first  int64 // offset, once stored
+}
+
+// messages are what a request holds.
+func (s *sent) messages() []protocol.BatchMessage {
+	if !s.batch {
+		return []protocol.BatchMessage{{Body: s.body, Properties: s.props}}
+	}
+	messages, err := protocol.DecodeBatchMessages(s.body)
+	if err != nil {
+		panic(err)
+	}
+	return messages
 }
 
 // fake is a cluster in memory: one name server and a broker per name in its route, the broker "a" at "a:10911". By
@@ -50,6 +63,8 @@ type fake struct {
 
 	// recall gives a broker's answer to a recall; by default all succeed.
 	recall func(handle protocol.RecallHandle) (code int32, remark string)
+	// silent, when not nil, tells of a send that was stored that it isn't answered.
+	silent func(s sent) bool
 
 	mu      sync.Mutex
 	routes  map[string]protocol.TopicRoute // by physical topic
@@ -234,17 +249,17 @@ func (f *fake) store(broker string, req *frame.Frame) *frame.Frame {
 	}
 	n := 1
 	if s.batch {
-		messages, err := protocol.DecodeBatchMessages(s.body)
-		if err != nil {
-			panic(err)
-		}
-		n = len(messages)
+		n = len(s.messages())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stored = append(f.stored, s)
 	first := f.offset
+	s.first = first
+	f.stored = append(f.stored, s)
 	f.offset += int64(n)
+	if f.silent != nil && f.silent(s) {
+		return nil
+	}
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("%s#%d", broker, first+int64(i))
@@ -267,6 +282,12 @@ func (f *fake) seen() []string {
 	return brokers
 }
 
+func (f *fake) sendsNow() []sent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]sent(nil), f.sends...)
+}
+
 func (f *fake) storedNow() []sent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -277,6 +298,29 @@ func (f *fake) count(of *int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return *of
+}
+
+// storedMessages are those that are stored, by offset. Their bodies are a word and a number.
+func (f *fake) storedMessages() (all []storedMessage) {
+	for _, s := range f.storedNow() {
+		for i, m := range s.messages() {
+			id, _ := m.Properties.Get("UNIQ_KEY")
+			n, err := strconv.Atoi(strings.Fields(string(m.Body))[1])
+			if err != nil {
+				panic(err)
+			}
+			all = append(all, storedMessage{n: n, id: id, broker: s.broker, queue: s.queue, offset: s.first + int64(i)})
+		}
+	}
+	return all
+}
+
+// storedBodies are those of all that is stored.
+func (f *fake) storedBodies() (all []string) {
+	for _, s := range f.storedNow() {
+		all = append(all, texts(s)...)
+	}
+	return all
 }
 
 // client opens a Client on the fake that the test closes.

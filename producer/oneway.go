@@ -45,7 +45,7 @@ func (p *Producer) tellOne(ctx context.Context, topic *send.Topic, m *Message, i
 	}
 	// What is written to a connection later is its own copy, so the scratch may be used again.
 	result, err := topic.SendOneWay(ctx, &r)
-	p.counters.note(m.Topic, &r, &result, err)
+	p.counters.noteRequest(m.Topic, &r, &result, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: one-way: %w", err)
 	}

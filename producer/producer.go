@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -18,84 +20,6 @@ import (
 	"github.com/rocketkit/rocketkit/internal/trace"
 	"github.com/rocketkit/rocketkit/tenant"
 )
-
-const (
-	// DefaultGroup is the producer group when Config.Group is empty.
-	DefaultGroup = "rocketkit"
-
-	// DefaultMaxMessageSize is the limit of a body in bytes when Config.MaxMessageSize is 0: 4 MiB, what RocketMQ's
-	// brokers (maxMessageSize) and its Java client default to.
-	DefaultMaxMessageSize = 4 << 20
-
-	// largestMaxMessageSize leaves a frame, at most 16 MiB, room for its header.
-	largestMaxMessageSize = 15 << 20
-)
-
-// Config says how a Producer sends. The zero Config works.
-type Config struct {
-	// Group names the producers that do the same work, as brokers and their tools show them (mqadmin
-	// producerConnection). Default: "rocketkit". Letters, digits, '_' and '-'.
-	Group string
-
-	// MaxMessageSize is the largest body in bytes that Send takes; for SendBatch, the largest sum of bodies, properties
-	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
-	// (maxMessageSize), which must be as large.
-	MaxMessageSize int
-
-	// Compression says which bodies are compressed. The zero value compresses none.
-	Compression Compression
-	// Check says what became of a transaction whose outcome a broker doesn't know: because the process that ran
-	// [Producer.Transact] was killed, its local step returned an error other than a [Rollback], or the broker couldn't be
-	// told. Needed for Transact. It looks up, by the message, whether the local step took effect, and returns nil when it
-	// did: the message is delivered. A Rollback says that it didn't and never will. Any other error, a panic and a
-	// time-out leave the message open: the broker asks again, 15 times in all (transactionCheckMax), each 30 s
-	// (transactionCheckInterval), and then gives up and moves the message to its topic TRANS_CHECK_MAX_TIME_TOPIC.
-	//
-	// A Check that finds no trace must not roll back while the local step may still run, in another process: compare the
-	// message's BornTime with how long a step takes at most. Two Checks of one message may run at once, in two processes.
-	//
-	// With Check, New makes the group known to all brokers that the name servers list, in the background, so that this
-	// instance is asked from its start, also about messages of instances that are gone. All producers of the Group, in all
-	// processes, must have a Check that can answer for all its topics: a broker asks any one of them. Check is called on
-	// many goroutines at once.
-	Check func(ctx context.Context, m *rocketkit.Message) error
-
-	// CheckAfter is how old a message of Transact must be before brokers ask about it (property
-	// CHECK_IMMUNITY_TIME_IN_SECONDS): how long a local step takes at most. After it the broker doesn't listen to Transact
-	// any more but asks, so that no step that is late meets a Check. In seconds, rounded up; at most 5 min, as each 30 s
-	// count as one of a broker's 15 checks. 0 leaves it to the broker (transactionTimeOut, 6 s), which listens to Transact
-	// at any time.
-	CheckAfter time.Duration
-
-	// CheckTimeout is when the context of a Check ends. 0 means 30 s.
-	CheckTimeout time.Duration
-
-	// MaxChecks is how many Checks run at once. 0 means 16. Up to 10,000 more wait, with bodies of 64 MiB.
-	MaxChecks int
-}
-
-func configError(field, format string, args ...any) error {
-	return fmt.Errorf("producer: %s: %s: %w", field, fmt.Sprintf(format, args...), rocketkit.ErrConfig)
-}
-
-// complete validates the Config and fills in its defaults.
-func (c Config) complete(names tenant.Names) (complete Config, physicalGroup string, err error) {
-	if c.Group == "" {
-		c.Group = DefaultGroup
-	}
-	if physicalGroup, err = names.Group(c.Group); err != nil {
-		return c, "", configError("Group", "%v", err)
-	}
-	switch {
-	case c.MaxMessageSize < 0:
-		return c, "", configError("MaxMessageSize", "%d is negative; 0 means %d", c.MaxMessageSize, DefaultMaxMessageSize)
-	case c.MaxMessageSize > largestMaxMessageSize:
-		return c, "", configError("MaxMessageSize", "%d is too large for a RocketMQ request; at most %d", c.MaxMessageSize, largestMaxMessageSize)
-	case c.MaxMessageSize == 0:
-		c.MaxMessageSize = DefaultMaxMessageSize
-	}
-	return c, physicalGroup, c.completeChecks()
-}
 
 // Producer sends messages for the tenant of its Client. Make it with New, one per process and group, and Close it before
 // its Client. The zero Producer is not usable. All methods are safe for concurrent use.
@@ -115,6 +39,9 @@ type Producer struct {
 	counters   counters
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
+	lines      lines
+	waitings   sync.Pool // *waiting
+	async      async
 
 	mu     sync.RWMutex
 	topics map[string]*send.Topic // by logical name; only those that a message was stored in
@@ -149,7 +76,10 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
 		topics:     map[string]*send.Topic{},
+		waitings:   sync.Pool{New: func() any { return &waiting{ready: make(chan struct{}, 1)} }},
+		async:      async{room: semaphore.NewWeighted(int64(cfg.MaxInFlight)), most: cfg.MaxInFlight, log: view.Log()},
 	}
+	p.lines = lines{p: p, all: map[string]*line{}}
 	if p.trace = trace.New(client, cfg.Group); p.trace != nil {
 		p.hooks = append(p.hooks, p.trace)
 	}
@@ -188,7 +118,12 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.ids.Next(time.Now())
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w, send.Request{})
+	var result send.Result
+	if p.shares(&m) {
+		result, err = p.sendShared(ctx, topic, &m, id, w)
+	} else {
+		result, err = p.sendOne(ctx, topic, &m, id, w, send.Request{})
+	}
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -252,7 +187,9 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 // send sends, and does what the first stored message calls for.
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
 	result, err := topic.Send(ctx, r)
-	p.counters.note(name, r, &result, err)
+	if r.Failed == nil {
+		p.counters.noteRequest(name, r, &result, err)
+	}
 	if err != nil {
 		if !r.Reply { // it has no topic that the caller knows
 			err = fmt.Errorf("producer: %w", err)
@@ -284,12 +221,16 @@ func (p *Producer) topic(name string) (*send.Topic, error) {
 	return p.sender.Topic(physical), nil
 }
 
+// knows tells whether a message was stored in a topic.
+func (p *Producer) knows(name string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.topics[name] != nil
+}
+
 // keep remembers a topic that exists; those that don't could be any number.
 func (p *Producer) keep(name string, topic *send.Topic) {
-	p.mu.RLock()
-	known := p.topics[name] != nil
-	p.mu.RUnlock()
-	if known {
+	if p.knows(name) {
 		return
 	}
 	p.mu.Lock()
@@ -299,12 +240,13 @@ func (p *Producer) keep(name string, topic *send.Topic) {
 	}
 }
 
-// Close refuses new sends, waits for those under way, writes what is left of their message trace, and takes the Producer off
-// the brokers' lists. When ctx ends first,
-// Close returns an error that wraps ctx's, while those sends go on under their own contexts. It may be called again, to
-// wait once more. The Client stays open.
+// Close refuses new sends, waits for those under way, for what SendAsync has taken with its calls of done, and for Checks
+// that run, writes what is left of their message trace, and takes the Producer off the brokers' lists. When ctx ends first,
+// Close returns an error that wraps ctx's, while those sends go on under their own contexts and those Checks' contexts end.
+// It may be called again, to wait once more. The Client stays open.
 func (p *Producer) Close(ctx context.Context) error {
 	p.sends.close()
+	p.lines.flush()
 	var err error
 	select {
 	case <-p.sends.idle:
@@ -313,10 +255,10 @@ func (p *Producer) Close(ctx context.Context) error {
 			err = fmt.Errorf("producer: close: sends still under way: %d: %w", n, context.Cause(ctx))
 		}
 	}
-	p.trace.Close(ctx)
 	if p.checks != nil {
 		err = errors.Join(err, p.checks.close(ctx))
 	}
+	p.trace.Close(ctx) // of Checks too
 	p.membership.leave(ctx)
 	return err
 }

@@ -68,20 +68,24 @@ type counters struct {
 	first int // the oldest in ring
 }
 
-// note counts one send. The error's text is made for the ring only when there is one.
-func (c *counters) note(topic string, r *send.Request, result *send.Result, err error) {
-	messages := max(r.Messages, 1)
+// noteRequest counts the messages of a request. One that callers share is counted by each of them.
+func (c *counters) noteRequest(topic string, r *send.Request, result *send.Result, err error) {
+	c.note(topic, r.ID, max(r.Messages, 1), len(r.Body), result, err)
+}
+
+// note counts messages that have their outcome. The error's text is made for the ring only when there is one.
+func (c *counters) note(topic, id string, messages, bytes int, result *send.Result, err error) {
 	if result.Attempts > 1 {
 		c.retried.Add(int64(result.Attempts - 1))
 	}
 	if err == nil {
 		c.sent.Add(int64(messages))
-		c.bytes.Add(int64(len(r.Body)))
+		c.bytes.Add(int64(bytes))
 		return
 	}
 	c.failed.Add(int64(messages))
 	f := Failure{
-		Time: time.Now(), Topic: strings.Clone(topic), ID: r.ID, Messages: messages, Error: shortened(err.Error()), Attempts: result.Attempts,
+		Time: time.Now(), Topic: strings.Clone(topic), ID: id, Messages: messages, Error: shortened(err.Error()), Attempts: result.Attempts,
 	}
 	if failure := (*send.Error)(nil); errors.As(err, &failure) {
 		f.Took = failure.Took

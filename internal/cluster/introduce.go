@@ -102,8 +102,12 @@ func (c *Cluster) isQuiet(address string) bool {
 func (i *introductions) had(address string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	_, ok := i.told[address]
-	return ok
+	for by := range i.told {
+		if by.broker == address {
+			return true
+		}
+	}
+	return false
 }
 
 // renewLater registers anew some times after a connection was replaced: when the broker notices the end of the old one, at

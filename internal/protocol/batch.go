@@ -28,6 +28,12 @@ func AppendBatchMessage(dst []byte, flag int32, body, properties []byte) []byte 
 	return append(dst, properties...)
 }
 
+// SplitBatchMessage gives the body and the properties of one message that AppendBatchMessage wrote. They lie in it.
+func SplitBatchMessage(message []byte) (body, properties []byte) {
+	end := 20 + binary.BigEndian.Uint32(message[16:])
+	return message[20:end:end], message[end+2:]
+}
+
 // DecodeBatchMessages reads what AppendBatchMessage wrote. Bodies and properties lie in the block. An error wraps
 // [ErrMalformed]; no messages are returned with it, as a broker takes a batch whole or not at all.
 func DecodeBatchMessages(block []byte) ([]BatchMessage, error) {

@@ -22,6 +22,8 @@ type Error struct {
 	Last      error // of the last attempt; nil when the context had ended before the first
 	Ended     error // the context's; nil when the last attempt was reason enough
 	Retryable bool  // sending the same again may succeed
+	Content   bool  // it was for what the request holds: a part of that may be stored
+	Moved     bool  // the topic has lost Request.Pinned
 }
 
 // Error gives the topic, how often and how long it was tried, and why it failed.
@@ -58,21 +60,30 @@ func (e *Error) Unwrap() []error {
 // ended is the error when ctx has.
 func (s *sending) ended(ctx context.Context) *Error {
 	err := s.failed(s.last)
-	err.Ended, err.Retryable = ctx.Err(), true
-	if cause := context.Cause(ctx); !errors.Is(cause, err.Ended) {
-		err.Ended = fmt.Errorf("%w: %w", err.Ended, cause)
-	}
+	err.Ended, err.Retryable, err.Content, err.Moved = endOf(ctx), true, false, false
 	return err
+}
+
+// endOf is how a context has ended, with its cause.
+func endOf(ctx context.Context) error {
+	ended, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, ended) {
+		return ended
+	}
+	return fmt.Errorf("%w: %w", ended, cause)
 }
 
 // failed is the error when last is reason enough to stop.
 func (s *sending) failed(last error) *Error {
 	return &Error{
-		Op:       "send",
-		Topic:    s.topic.logical,
-		Attempts: s.attempts,
-		Took:     rounded(time.Since(s.begun)),
-		Last:     s.explain(last),
+		Op:        "send",
+		Topic:     s.topic.logical,
+		Attempts:  s.attempts,
+		Took:      rounded(time.Since(s.begun)),
+		Last:      s.explain(last),
+		Content:   s.forContent(last),
+		Moved:     s.why == moved,
+		Retryable: s.why == busy || s.why == moved, // there its sender goes on otherwise
 	}
 }
 

@@ -134,7 +134,12 @@ func (s *sending) judge(err error) bool {
 		return true
 	case denied:
 		s.denied++
+	case busy:
+		return s.request.Several && s.rounds > 0 && protocol.HasCode(err, protocol.CodeSystemError)
 	case moved:
+		if s.request.Pinned != (protocol.Queue{}) {
+			return true
+		}
 		s.pinned = protocol.Queue{} // it is no more: the key has another one now, for every producer
 	}
 	return false

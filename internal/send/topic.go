@@ -66,6 +66,8 @@ type Request struct {
 
 	// Queue, when not nil, is the queue to send to, by its broker and number, whatever the ShardingKey is.
 	Queue *protocol.Queue
+
+	Shared // what concerns requests that hold messages of several callers
 }
 
 // Result is a broker's answer to a message it stored. When Send fails, only Attempts is set, with the Broker and QueueID
@@ -80,7 +82,7 @@ type Result struct {
 // Send returns once a broker has stored the request, and otherwise with an [*Error]. ctx is the only clock; one attempt is
 // also bounded by the Client's request time-out.
 func (t *Topic) Send(ctx context.Context, r *Request) (Result, error) {
-	s := sending{topic: t, request: r, begun: time.Now()}
+	s := sending{topic: t, request: r, begun: time.Now(), pinned: r.Pinned}
 	return s.run(ctx)
 }
 
@@ -121,7 +123,8 @@ func (s *sending) send(ctx context.Context) (Result, error) {
 			return result, nil
 		}
 		s.last = err
-		if s.judge(err) {
+		again := s.request.Failed == nil || s.request.Failed(err)
+		if s.judge(err) || !again {
 			return Result{}, s.failed(err)
 		}
 		if ctx.Err() != nil {

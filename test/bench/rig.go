@@ -94,9 +94,16 @@ const (
 	// roomyName is rocketkit with more memory to fill between two collections, as a service sets GOGC; Java's processes
 	// have a gigabyte.
 	roomyName = "rocketkit-gogc400"
+
+	// What shares requests, in the processes of rocketkit and of client-go.
+	lingerName  = "rocketkit-linger"
+	asyncName   = "rocketkit-async"
+	batchesName = "client-go-batches"
 )
 
-func names() []string { return []string{rocketkitName, roomyName, clientGoName, javaName, bareName} }
+func names() []string {
+	return []string{rocketkitName, roomyName, lingerName, asyncName, clientGoName, batchesName, javaName, bareName}
+}
 
 // process returns one of those to be measured, starting it when it doesn't run.
 func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +17,12 @@ type arm struct {
 	Says   string // its settings, in a few words
 	what   string // of the measurement
 	values []string
+
+	as string // what it is called, when the process has several arms in a section
 }
+
+// called is the arm's name.
+func (a arm) called() string { return cmp.Or(a.as, a.Name) }
 
 // turn is what one arm did in one round.
 type turn struct {
@@ -26,10 +32,10 @@ type turn struct {
 
 // turns has the arms measured in turn, round after round, after a round that only warms up when warm is set.
 func (r *rig) turns(ctx context.Context, section string, arms []arm, warm bool) ([]result, error) {
-	arms = slices.DeleteFunc(arms, func(a arm) bool { return !r.options.who.MatchString(a.Name) })
+	arms = slices.DeleteFunc(arms, func(a arm) bool { return !r.options.who.MatchString(a.called()) })
 	results := make([]result, len(arms))
 	for i, a := range arms {
-		results[i].Name, results[i].Settings = a.Name, a.Says
+		results[i].Name, results[i].Settings = a.called(), a.Says
 	}
 	first := 1
 	if warm {
@@ -39,13 +45,13 @@ func (r *rig) turns(ctx context.Context, section string, arms []arm, warm bool) 
 		for i, a := range arms {
 			t, err := r.turn(ctx, section, a, round)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", a.Name, err)
+				return nil, fmt.Errorf("%s: %w", a.called(), err)
 			}
 			if round == 0 {
-				r.say("%s  warm-up  %-17s %9s msg/s", section, a.Name, grouped(int64(t.Rate())))
+				r.say("%s  warm-up  %-17s %9s msg/s", section, a.called(), grouped(int64(t.Rate())))
 				continue
 			}
-			r.say("%s  %d of %d  %-17s %9s msg/s", section, round, r.options.rounds, a.Name, grouped(int64(t.Rate())))
+			r.say("%s  %d of %d  %-17s %9s msg/s", section, round, r.options.rounds, a.called(), grouped(int64(t.Rate())))
 			results[i].Turns = append(results[i].Turns, t)
 		}
 	}
@@ -57,7 +63,7 @@ func (r *rig) turn(ctx context.Context, section string, a arm, round int) (turn,
 	if err != nil {
 		return turn{}, err
 	}
-	values := append([]string{"group", fmt.Sprintf("bench-%s-%s-%d", section, a.Name, round)}, a.values...)
+	values := append([]string{"group", fmt.Sprintf("bench-%s-%s-%d", section, a.called(), round)}, a.values...)
 	if round == 0 {
 		values = append(values, "warmup", "true")
 	}

@@ -56,7 +56,7 @@ func Main(args []string, in io.Reader, out io.Writer) (err error) {
 	}
 	c := &child{options: o, client: client}
 	err = meter.Serve(in, out, map[string]meter.Measure{
-		"consume": c.consume, "send": c.send, "idle": c.idle,
+		"consume": c.consume, "send": c.send, "send async": c.sendAsync, "idle": c.idle,
 		"bare consume": c.bareConsume, "bare send": c.bareSend, "bare work": bareWork,
 	})
 	return errors.Join(err, client.Close(context.Background()), c.profiled())

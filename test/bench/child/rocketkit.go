@@ -63,32 +63,51 @@ func during(ctx context.Context, member *consumer.Consumer, run func(context.Con
 
 // send has callers send one message after the other.
 func (c *child) send(ctx context.Context, l line.Line, mark func()) (meter.Figures, error) {
+	return c.sending(ctx, l, mark, int(l.Int("callers")), func(ctx context.Context, p *producer.Producer, m producer.Message, stored func(error)) {
+		_, err := p.Send(ctx, m)
+		stored(err)
+	})
+}
+
+// sendAsync has one caller send without waiting.
+func (c *child) sendAsync(ctx context.Context, l line.Line, mark func()) (meter.Figures, error) {
+	return c.sending(ctx, l, mark, 1, func(ctx context.Context, p *producer.Producer, m producer.Message, stored func(error)) {
+		p.SendAsync(ctx, m, func(_ producer.Receipt, err error) { stored(err) })
+	})
+}
+
+func (c *child) sending(ctx context.Context, l line.Line, mark func(), callers int,
+	send func(context.Context, *producer.Producer, producer.Message, func(error)),
+) (meter.Figures, error) {
 	if l.Get("warmup") == "" {
 		if err := c.warm(); err != nil {
 			return meter.Figures{}, err
 		}
 	}
-	p, err := producer.New(c.client, producer.Config{Group: l.Get("group")})
+	p, err := producer.New(c.client, producer.Config{Group: l.Get("group"), Linger: producer.Linger{Wait: time.Duration(l.Int("linger"))}})
 	if err != nil {
 		return meter.Figures{}, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var sent atomic.Int64
-	var callers sync.WaitGroup
+	stored := func(err error) {
+		if err != nil {
+			stop(err)
+		}
+		sent.Add(1)
+	}
+	var calling sync.WaitGroup
 	m := producer.Message{Topic: l.Get("topic"), Body: bytes.Repeat([]byte{'x'}, int(l.Int("size")))}
-	for range l.Int("callers") {
-		callers.Go(func() {
+	for range callers {
+		calling.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := p.Send(context.WithoutCancel(ctx), m); err != nil {
-					stop(err)
-				}
-				sent.Add(1)
+				send(context.WithoutCancel(ctx), p, m, stored)
 			}
 		})
 	}
 	f, err := meter.Stretch(ctx, time.Duration(l.Int("warm")), time.Duration(l.Int("stretch")), mark, sent.Load)
 	stop(nil)
-	callers.Wait()
+	calling.Wait()
 	return f, errors.Join(err, p.Close(context.WithoutCancel(ctx)))
 }

@@ -70,14 +70,18 @@ func (o options) measureSend(ctx context.Context, l line.Line, mark func()) (met
 	defer stop(nil)
 	var sent atomic.Int64
 	var callers sync.WaitGroup
-	body := bytes.Repeat([]byte{'x'}, int(l.Int("size")))
+	body, batch := bytes.Repeat([]byte{'x'}, int(l.Int("size"))), max(1, int(l.Int("batch")))
 	for range l.Int("callers") {
 		callers.Go(func() {
 			for ctx.Err() == nil {
-				if _, err := p.SendSync(context.Background(), primitive.NewMessage(l.Get("topic"), body)); err != nil {
+				messages := make([]*primitive.Message, batch)
+				for i := range messages {
+					messages[i] = primitive.NewMessage(l.Get("topic"), body)
+				}
+				if _, err := p.SendSync(context.Background(), messages...); err != nil {
 					stop(err)
 				}
-				sent.Add(1)
+				sent.Add(int64(batch))
 			}
 		})
 	}
