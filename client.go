@@ -34,6 +34,9 @@ func Open(cfg Config) (*Client, error) {
 			RequestTimeout: cfg.RequestTimeout,
 			Dial:           cfg.Dial,
 			Log:            cfg.Logger,
+			Telemetry: cluster.Telemetry{
+				Meters: cfg.MeterProvider, Tracers: cfg.TracerProvider, Propagator: cfg.Propagator,
+			},
 		}),
 	}}
 	c.owner = c

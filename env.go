@@ -16,7 +16,7 @@ import (
 //	ROCKETKIT_REQUEST_TIMEOUT  Config.RequestTimeout as Go writes durations ("3s"); unset or empty: 3 s
 //
 // What a variable may hold is checked here, so that an error names the variable; it wraps [ErrConfig]. Fields that no
-// variable sets (Dial, Logger) are left for the caller.
+// variable sets (Dial, Logger and those of telemetry) are left for the caller.
 func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	var c Config
 	variable := "ROCKETKIT_NAMESRV"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/engine"
+	"github.com/rocketkit/rocketkit/internal/telemetry"
 )
 
 // Consumer is one member of one consumer group. Make it with New, run it once. Its methods are safe for concurrent use.
@@ -14,6 +15,8 @@ type Consumer struct {
 	group  string
 	engine *engine.Engine
 	ran    atomic.Bool
+
+	telemetry *telemetry.Handler
 }
 
 // New validates cfg and makes a Consumer; it sends nothing. What is wrong with cfg gives an error that names the field
@@ -27,11 +30,13 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	meter := telemetry.NewHandler(view, cfg.Group)
+	settings.Hooks = append(settings.Hooks, meter)
 	e, err := engine.New(view, settings)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)
 	}
-	return &Consumer{group: cfg.Group, engine: e}, nil
+	return &Consumer{group: cfg.Group, engine: e, telemetry: meter}, nil
 }
 
 // Run joins the group and consumes until ctx ends. Then it drains: nothing new starts, running handlers may finish
@@ -44,6 +49,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.ran.Swap(true) {
 		return fmt.Errorf("consumer: group %s: Run was called before: %w", c.group, rocketkit.ErrClosed)
 	}
+	defer c.telemetry.Watch(c.shown)()
 	if err := c.engine.Run(ctx); err != nil {
 		return fmt.Errorf("consumer: group %s: %w", c.group, err)
 	}

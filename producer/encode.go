@@ -61,6 +61,9 @@ func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (bo
 	for i := range messages {
 		m := &messages[i]
 		properties = appendProperties(properties[:0], m, ids[i], w.added(i))
+		if len(properties) > maxProperties { // what is added mustn't make a send fail
+			properties = appendProperties(properties[:0], m, ids[i], nil)
+		}
 		if err := checkPropertiesSize(len(properties)); err != nil {
 			return nil, fmt.Errorf("message %d: %w", i, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
+	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
@@ -98,6 +99,7 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		view:       view,
 		cfg:        cfg,
 		group:      group,
+		hooks:      []hook.Sender{telemetry.NewSender(view, cfg.Group)},
 		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
 		sender:     send.New(view),
 		sends:      gate{idle: make(chan struct{})},
@@ -148,6 +150,9 @@ func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, i
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
 	*scratch = appendProperties((*scratch)[:0], m, id, added)
+	if len(*scratch) > maxProperties { // what is added mustn't make a send fail
+		*scratch = appendProperties((*scratch)[:0], m, id, nil)
+	}
 	if err := checkPropertiesSize(len(*scratch)); err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}

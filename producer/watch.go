@@ -28,7 +28,7 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 	}}
 	for i := range messages {
 		m := &messages[i]
-		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body)}
+		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Own: m.Properties}
 	}
 	for _, h := range p.hooks {
 		if h.On() {

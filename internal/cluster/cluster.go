@@ -18,6 +18,7 @@ type Config struct {
 	RequestTimeout time.Duration // for one request that has no deadline of its own
 	Dial           remoting.DialFunc
 	Log            *slog.Logger
+	Telemetry      Telemetry
 }
 
 // Cluster holds the sockets, routes and heartbeats of one process. Safe for concurrent use.
