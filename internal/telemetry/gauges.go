@@ -23,13 +23,15 @@ type Topic struct {
 	OldestHandling time.Time // when the handler began that has run longest; zero when none runs
 }
 
-// Watch has each collection call read for what gauges show, until stop is called. Nothing runs in between.
+// Watch has each collection call read for what gauges show, until stop is called. Nothing runs in between. Messages
+// handled are counted by then, too.
 func (h *Handler) Watch(read func() []Topic) (stop func()) {
 	lag, queues, cached := h.all.observable(consumerLag), h.all.observable(consumerQueues), h.all.observable(consumerCached)
 	workers, core, most := h.all.observable(consumerWorkers), h.all.observable(consumerWorkersMin), h.all.observable(consumerWorkersMax)
 	active, waiting := h.all.observable(consumerActive), h.all.observable(consumerWaiting)
 	longest, paused := h.all.gauge(consumerLongest), h.all.observableCounter(consumerFlowControl)
 	registration, err := h.all.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		h.flush()
 		for _, t := range read() {
 			set := h.sets.of(labels{topic: t.Name}).observe
 			if t.Lag >= 0 {
@@ -56,7 +58,10 @@ func (h *Handler) Watch(read func() []Topic) (stop func()) {
 	}, lag, queues, cached, workers, core, most, active, waiting, longest, paused)
 	if err != nil {
 		report(err)
-		return func() {}
+		return h.flush
 	}
-	return func() { report(registration.Unregister()) }
+	return func() {
+		report(registration.Unregister())
+		h.flush()
+	}
 }

@@ -54,13 +54,9 @@ func NewHandler(view *cluster.View, group string) *Handler {
 	tenant := view.Names.Tenant()
 	h.sets.kind = trace.SpanKindConsumer
 	h.sets.attributes = func(l labels) []attribute.KeyValue {
-		attributes := []attribute.KeyValue{
-			attribute.String(keySystem, system),
-			attribute.String(keyConsumerGroup, group),
-			attribute.String(keyDestination, l.topic),
-		}
+		attributes := []attribute.KeyValue{attribute.String(keyConsumerGroup, group), attribute.String(keyDestination, l.topic)}
 		if l.operation != "" {
-			attributes = append(attributes, attribute.String(keyOperation, l.operation), attribute.String(keyOperationType, l.operation))
+			attributes = append(attributes, attribute.String(keySystem, system), attribute.String(keyOperation, l.operation))
 		}
 		return with(attributes, keyNamespace, tenant)
 	}
@@ -120,7 +116,7 @@ func links(call *hook.Handling, carrier propagation.TextMapPropagator) (all []tr
 
 // describe says what is handled.
 func (h *Handler) describe(span trace.Span, call *hook.Handling) {
-	span.SetAttributes(attribute.String("messaging.client.id", h.clientID))
+	span.SetAttributes(attribute.String("messaging.client.id", h.clientID), attribute.String(keyOperationType, process))
 	if call.Batch {
 		span.SetAttributes(attribute.Int("messaging.batch.message_count", len(call.Messages)))
 		return
@@ -152,34 +148,41 @@ func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []h
 			break
 		}
 	}
-	h.duration.Record(ctx, took.Seconds(), h.sets.of(labels{operation: process, topic: call.Topic, failure: failure}).record...)
-	well := h.sets.of(labels{operation: process, topic: call.Topic})
+	set := h.sets.of(labels{operation: process, topic: call.Topic, failure: failure})
+	h.duration.Record(ctx, took.Seconds(), set.record...)
 	for i := range call.Messages {
 		// Two clocks are compared here: a broker's that is ahead makes a delay of 0.
-		h.delay.Record(ctx, max(call.Began.Sub(call.Messages[i].StoreTime()), 0).Seconds(), well.record...)
-		h.count(ctx, call.Topic, &outcomes[i], well)
+		h.delay.Record(ctx, max(call.Began.Sub(call.Messages[i].StoreTime()), 0).Seconds(), set.own.record...)
+		h.count(ctx, call.Topic, &outcomes[i])
 	}
 	h.end(ctx, outcomes, failure)
 }
 
-// count counts a message and what becomes of it.
-func (h *Handler) count(ctx context.Context, topic string, o *hook.Outcome, well *set) {
-	set := well
-	if failure := failed(o); failure != "" {
-		set = h.sets.of(labels{operation: process, topic: topic, failure: failure})
-	}
-	h.consumed.Add(ctx, 1, set.add...)
+// count counts a message and what becomes of it. Messages handled are added up here and go to their counter when it is
+// read, see flush: what is done for each message is to be little.
+func (h *Handler) count(ctx context.Context, topic string, o *hook.Outcome) {
+	set := h.sets.of(labels{operation: process, topic: topic, failure: failed(o)})
+	set.consumed.Add(1)
 	if o.TimedOut {
-		h.timeouts.Add(ctx, 1, well.add...)
+		h.timeouts.Add(ctx, 1, set.own.add...)
 	}
 	switch o.Verdict {
 	case hook.Retry:
-		h.retries.Add(ctx, 1, well.add...)
+		h.retries.Add(ctx, 1, set.own.add...)
 	case hook.DeadLetter:
-		h.deadLetters.Add(ctx, 1, well.add...)
+		h.deadLetters.Add(ctx, 1, set.own.add...)
 	case hook.Drop:
-		h.dropped.Add(ctx, 1, well.add...)
+		h.dropped.Add(ctx, 1, set.own.add...)
 	}
+}
+
+// flush adds the messages handled to their counter.
+func (h *Handler) flush() {
+	h.sets.all(func(s *set) {
+		if n := s.consumed.Swap(0); n > 0 {
+			h.consumed.Add(context.Background(), n, s.add...)
+		}
+	})
 }
 
 // end ends the call's span, if it has one.

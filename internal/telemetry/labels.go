@@ -31,7 +31,7 @@ const maxLabels = 1000
 
 // labels are what tells one series of a producer or consumer from another.
 type labels struct {
-	operation string
+	operation string // empty for metrics of our own, whose names say what they are about
 	topic     string
 	failure   string // empty for success
 }
@@ -42,8 +42,11 @@ type set struct {
 	record  []metric.RecordOption
 	add     []metric.AddOption
 	observe []metric.ObserveOption
+	own     *set                    // of the same topic, for metrics of our own; nil for such a set itself
 	start   []trace.SpanStartOption // what a span has from its start, for samplers; without the failure
 	span    string                  // its name
+
+	consumed atomic.Int64 // messages that are still to be added to the counter
 }
 
 // sets keeps what it has made. Reading takes no lock.
@@ -91,13 +94,29 @@ func (s *sets) newSet(l labels) *set {
 	if l.failure != "" {
 		all = append(all[:len(all):len(all)], attribute.String(keyErrorType, l.failure))
 	}
+	var own *set
+	if l.operation != "" {
+		own = s.newSet(labels{topic: l.topic})
+	}
 	option := metric.WithAttributeSet(attribute.NewSet(append([]attribute.KeyValue(nil), all...)...))
 	return &set{
+		own:     own,
 		record:  []metric.RecordOption{option},
 		add:     []metric.AddOption{option},
 		observe: []metric.ObserveOption{option},
 		start:   []trace.SpanStartOption{trace.WithSpanKind(s.kind), trace.WithAttributes(unfailed...)},
 		span:    strings.TrimSpace(l.operation + " " + l.topic),
+	}
+}
+
+// all calls each with every set there is.
+func (s *sets) all(each func(*set)) {
+	made := s.made.Load()
+	if made == nil {
+		return
+	}
+	for _, set := range *made {
+		each(set)
 	}
 }
 

@@ -39,12 +39,10 @@ func NewSender(view *cluster.View, group string) *Sender {
 	tenant := view.Names.Tenant()
 	s.sets.kind = trace.SpanKindProducer
 	s.sets.attributes = func(l labels) []attribute.KeyValue {
-		attributes := []attribute.KeyValue{
-			attribute.String(keySystem, system),
-			attribute.String(keyOperation, l.operation),
-			attribute.String(keyOperationType, "send"),
-			attribute.String(keyDestination, l.topic),
-			attribute.String(keyProducerGroup, group),
+		attributes := []attribute.KeyValue{attribute.String(keyProducerGroup, group), attribute.String(keyDestination, l.topic)}
+		if l.operation != "" {
+			attributes = append(attributes, attribute.String(keySystem, system),
+				attribute.String(keyOperation, l.operation), attribute.String(keyOperationType, "send"))
 		}
 		return with(attributes, keyNamespace, tenant)
 	}
@@ -143,7 +141,7 @@ func (s *Sender) Sent(ctx context.Context, send *hook.Sending, r *hook.Sent) {
 		s.sent.Add(ctx, int64(len(send.Messages)), set.add...)
 	}
 	if r.Attempts > 1 {
-		s.retries.Add(ctx, int64(r.Attempts-1), s.sets.of(labels{operation: operation(send.Kind), topic: send.Topic}).add...)
+		s.retries.Add(ctx, int64(r.Attempts-1), set.own.add...)
 	}
 	span := s.tracing.begunIn(ctx)
 	if span == nil {

@@ -108,7 +108,9 @@ func (t *tracing) set(p propagation.TextMapPropagator) bool {
 }
 
 // on tells whether there is anything to do.
-func (t *tracing) on() bool { return t.tracer() != nil || t.carrier() != nil }
+func (t *tracing) on() bool {
+	return t.tracer() != nil || t.propagator != nil || t.set(otel.GetTextMapPropagator())
+}
 
 // spanKey finds the span that a hook has started in the context that it returned. The span that is there may be the
 // caller's own, or one of another hook's, in whose handler this one sends.
