@@ -31,7 +31,9 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 		return nil, err
 	}
 	meter := telemetry.NewHandler(view, cfg.Group)
-	settings.Hooks = append(settings.Hooks, meter)
+	if !view.Unwatched {
+		settings.Hooks = append(settings.Hooks, meter)
+	}
 	e, err := engine.New(view, settings)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)

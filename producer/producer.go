@@ -95,18 +95,21 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Producer{
+	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
-		hooks:      []hook.Sender{telemetry.NewSender(view, cfg.Group)},
 		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
 		sender:     send.New(view),
 		sends:      gate{idle: make(chan struct{})},
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
 		topics:     map[string]*send.Topic{},
-	}, nil
+	}
+	if !view.Unwatched {
+		p.hooks = append(p.hooks, telemetry.NewSender(view, cfg.Group))
+	}
+	return p, nil
 }
 
 // address reads the IP out of a client id, ip@instance; without one it is the zero Addr.

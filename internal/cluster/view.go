@@ -16,6 +16,9 @@ import (
 type View struct {
 	*Cluster
 	Names tenant.Names
+
+	// Unwatched has producers and consumers made without hooks. It is for benchmarks, of what hooks cost that are off.
+	Unwatched bool
 }
 
 // Call sends a request and returns its answer, whatever code it bears. ctx is the only clock.

@@ -48,7 +48,7 @@ func (e *Engine) handle(t task) (o *outcome) {
 		} else if !returned {
 			o = endedItsGoroutine()
 		}
-		w.handled(&d.ctx, func(int) (*task, *outcome) { return &t, o })
+		w.handled(&d.ctx, func(int) (int32, *outcome) { return t.tried(), o })
 	}()
 	err := t.topic.cfg.Handle(ctx, &d.message)
 	if err != nil {

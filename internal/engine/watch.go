@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -22,15 +23,19 @@ type watched struct {
 	outcome [1]hook.Outcome
 }
 
+// watches are used again: what is watched of a message is to allocate nothing.
+var watches = sync.Pool{New: func() any { return new(watched) }} //nolint:gochecknoglobals // memory
+
 // watch tells the hooks that are on of a handler's call: of a batch's, or with a nil batch of one message's. The handler
 // gets the context that it returns.
 func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) (context.Context, *watched) {
 	if !slices.ContainsFunc(e.cfg.Hooks, hook.Handler.On) {
 		return ctx, nil
 	}
-	w := &watched{engine: e, ctx: ctx, call: hook.Handling{
+	w := watches.Get().(*watched) //nolint:errcheck // the pool holds nothing else
+	w.engine, w.ctx, w.call = e, ctx, hook.Handling{
 		Group: e.cfg.Group, Topic: ctx.topic.name, Batch: batch != nil, Messages: batch, Began: ctx.began,
-	}}
+	}
 	if batch == nil {
 		w.message[0] = *one
 		w.call.Messages = w.message[:]
@@ -45,8 +50,9 @@ func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rock
 	return w.ctx, w
 }
 
-// handled tells the hooks what came of the call, the last first. what gives each message and its outcome.
-func (w *watched) handled(ctx *handlerContext, what func(i int) (*task, *outcome)) {
+// handled tells the hooks what came of the call, the last first. what gives how often each message was tried before, and
+// its outcome.
+func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o *outcome)) {
 	if w == nil {
 		return
 	}
@@ -56,24 +62,30 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (*task, *outcome
 		all = make([]hook.Outcome, n)
 	}
 	for i := range all {
-		t, o := what(i)
-		all[i] = w.engine.shown(t, o, late)
+		tried, o := what(i)
+		all[i] = w.engine.shown(tried, o, late)
 	}
 	for _, h := range slices.Backward(w.hooks) {
 		h.Handled(w.ctx, &w.call, all)
 	}
+	*w = watched{}
+	watches.Put(w)
+}
+
+// tried is how often the message was handled before, as far as that counts for its retries.
+func (t *task) tried() int32 {
+	if t.lane != nil {
+		return t.tries
+	}
+	return t.raw.ReconsumeTimes
 }
 
 // shown is what becomes of a message, as hooks see it; a nil outcome acknowledges it.
-func (e *Engine) shown(t *task, o *outcome, late bool) hook.Outcome {
+func (e *Engine) shown(tried int32, o *outcome, late bool) hook.Outcome {
 	if o == nil {
 		return hook.Outcome{TimedOut: late}
 	}
 	s := hook.Outcome{Verdict: hook.Retry, Why: o.why, TimedOut: late, Panicked: o.stack != ""}
-	tried := t.tries
-	if t.lane == nil {
-		tried = t.raw.ReconsumeTimes
-	}
 	switch {
 	case o.Action == Drop:
 		s.Verdict = hook.Drop

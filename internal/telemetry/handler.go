@@ -84,14 +84,12 @@ func (h *Handler) Handling(ctx context.Context, call *hook.Handling) context.Con
 		return ctx
 	}
 	set := h.sets.of(labels{operation: process, topic: call.Topic})
-	options := set.start[:len(set.start):len(set.start)]
+	options := set.root // what Run was called under would have no end of children
 	switch {
 	case from.IsValid():
-		options = append(options, trace.WithLinks(trace.Link{SpanContext: from}))
+		options = append(set.start[:len(set.start):len(set.start)], trace.WithLinks(trace.Link{SpanContext: from}))
 	case call.Batch && carrier != nil:
-		options = append(options, trace.WithNewRoot(), trace.WithLinks(links(call, carrier)...))
-	default:
-		options = append(options, trace.WithNewRoot()) // what Run was called under would have no end of children
+		options = append(set.root[:len(set.root):len(set.root)], trace.WithLinks(links(call, carrier)...))
 	}
 	ctx, span := tracer.Start(ctx, set.span, options...)
 	if span.IsRecording() {

@@ -44,6 +44,7 @@ type set struct {
 	observe []metric.ObserveOption
 	own     *set                    // of the same topic, for metrics of our own; nil for such a set itself
 	start   []trace.SpanStartOption // what a span has from its start, for samplers; without the failure
+	root    []trace.SpanStartOption // the same, of a span that begins a trace
 	span    string                  // its name
 
 	consumed atomic.Int64 // messages that are still to be added to the counter
@@ -99,12 +100,14 @@ func (s *sets) newSet(l labels) *set {
 		own = s.newSet(labels{topic: l.topic})
 	}
 	option := metric.WithAttributeSet(attribute.NewSet(append([]attribute.KeyValue(nil), all...)...))
+	start := []trace.SpanStartOption{trace.WithSpanKind(s.kind), trace.WithAttributes(unfailed...)}
 	return &set{
 		own:     own,
 		record:  []metric.RecordOption{option},
 		add:     []metric.AddOption{option},
 		observe: []metric.ObserveOption{option},
-		start:   []trace.SpanStartOption{trace.WithSpanKind(s.kind), trace.WithAttributes(unfailed...)},
+		start:   start,
+		root:    append(start[:len(start):len(start)], trace.WithNewRoot()),
 		span:    strings.TrimSpace(l.operation + " " + l.topic),
 	}
 }

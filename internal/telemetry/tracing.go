@@ -116,8 +116,11 @@ func (t *tracing) on() bool {
 // caller's own, or one of another hook's, in whose handler this one sends.
 type spanKey struct{ by *tracing }
 
-// begun notes a span for the hook's second call.
+// begun notes a span for the hook's second call, unless there is nothing to do for it then.
 func (t *tracing) begun(ctx context.Context, span trace.Span) context.Context {
+	if !span.IsRecording() {
+		return ctx
+	}
 	return context.WithValue(ctx, spanKey{t}, span)
 }
 

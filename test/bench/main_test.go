@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, idle") {
+	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, telemetry, idle") {
 		t.Errorf("-help: %v, and printed\n%s", err, &help)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -94,9 +95,16 @@ const (
 	// roomyName is rocketkit with more memory to fill between two collections, as a service sets GOGC; Java's processes
 	// have a gigabyte.
 	roomyName = "rocketkit-gogc400"
+
+	// What telemetry costs is measured by rocketkit without its hooks, and with OpenTelemetry's SDK.
+	unwatchedName = "rocketkit-unwatched"
+	metricsName   = "rocketkit-metrics"
+	tracesName    = "rocketkit-traces"
 )
 
-func names() []string { return []string{rocketkitName, roomyName, clientGoName, javaName, bareName} }
+func names() []string {
+	return []string{rocketkitName, roomyName, unwatchedName, metricsName, tracesName, clientGoName, javaName, bareName}
+}
 
 // process returns one of those to be measured, starting it when it doesn't run.
 func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err error) {
@@ -118,6 +126,10 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 		o := child.Options{NameServers: r.cluster.NameServers(), Broker: r.cluster.Broker(0).Address()}
 		if name == rocketkitName {
 			o.CPUProfile, o.MemProfile = r.options.cpuProfile, r.options.memProfile
+		}
+		switch name {
+		case unwatchedName, metricsName, tracesName:
+			o.Telemetry = strings.TrimPrefix(name, "rocketkit-")
 		}
 		command := append([]string{self, childArgument}, o.Args()...)
 		if name == roomyName {
