@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -23,16 +22,16 @@ type watched struct {
 	outcome [1]hook.Outcome
 }
 
-// watches are used again: what is watched of a message is to allocate nothing.
-var watches = sync.Pool{New: func() any { return new(watched) }} //nolint:gochecknoglobals // memory
-
 // watch tells the hooks that are on of a handler's call: of a batch's, or with a nil batch of one message's. The handler
 // gets the context that it returns.
 func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) (context.Context, *watched) {
 	if !slices.ContainsFunc(e.cfg.Hooks, hook.Handler.On) {
 		return ctx, nil
 	}
-	w := watches.Get().(*watched) //nolint:errcheck // the pool holds nothing else
+	w, _ := e.watches.Get().(*watched)
+	if w == nil {
+		w = &watched{}
+	}
 	w.engine, w.ctx, w.call = e, ctx, hook.Handling{
 		Group: e.cfg.Group, Topic: ctx.topic.name, Batch: batch != nil, Messages: batch, Began: ctx.began,
 	}
@@ -68,8 +67,9 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o 
 	for _, h := range slices.Backward(w.hooks) {
 		h.Handled(w.ctx, &w.call, all)
 	}
+	e := w.engine
 	*w = watched{}
-	watches.Put(w)
+	e.watches.Put(w)
 }
 
 // tried is how often the message was handled before, as far as that counts for its retries.
