@@ -32,7 +32,7 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 	}
 	for _, h := range p.hooks {
 		if h.On() {
-			w.ctx = h.Sending(w.ctx, &w.send)
+			w.ctx = h.Sending(w.ctx, &w.send) //nolint:fatcontext // one for each hook, of which there are few
 			w.hooks = append(w.hooks, h)
 		}
 	}

@@ -42,7 +42,7 @@ func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rock
 	w.hooks = w.hook[:0]
 	for _, h := range e.cfg.Hooks {
 		if h.On() {
-			w.ctx = h.Handling(w.ctx, &w.call)
+			w.ctx = h.Handling(w.ctx, &w.call) //nolint:fatcontext // one for each hook, of which there are few
 			w.hooks = append(w.hooks, h)
 		}
 	}

@@ -42,7 +42,7 @@ func service(_ context.Context, m *rocketkit.Message) error {
 }
 
 func TestWhatHappensIsCounted(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"red%orders": 4}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"red%orders": 4}}, func(r *rig) {
 		client := r.open(r.measured("red"))
 		p := r.producer(client)
 		stop := r.consume(context.Background(), client, consumer.Config{
@@ -52,18 +52,18 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		for _, body := range []string{"fine", "fine", "retry", "panic", "hopeless", "useless", "slow", "exhausting"} {
 			r.send(p, producer.Message{Topic: "orders", Body: []byte(body), Keys: []string{"key-of-" + body}})
 		}
-		if _, err := p.SendBatch(t.Context(), []producer.Message{{Topic: "orders", Body: []byte("fine")}, {Topic: "orders", Body: []byte("fine")}}); err != nil {
-			t.Fatal(err)
+		if _, err := p.SendBatch(r.Context(), []producer.Message{{Topic: "orders", Body: []byte("fine")}, {Topic: "orders", Body: []byte("fine")}}); err != nil {
+			r.Fatal(err)
 		}
-		if _, err := p.Send(t.Context(), producer.Message{Topic: "nowhere", Body: []byte("fine")}); !errors.Is(err, rocketkit.ErrNoRoute) {
-			t.Fatal(err)
+		if _, err := p.Send(r.Context(), producer.Message{Topic: "nowhere", Body: []byte("fine")}); !errors.Is(err, rocketkit.ErrNoRoute) {
+			r.Fatal(err)
 		}
 		red, err := r.cluster.Tenant("red")
 		if err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
-		if err := errors.Join(red.WaitDeadLetters(t.Context(), "billing", 2), red.WaitConsumed(t.Context(), "billing", "orders")); err != nil {
-			t.Fatal(err)
+		if err := errors.Join(red.WaitDeadLetters(r.Context(), "billing", 2), red.WaitConsumed(r.Context(), "billing", "orders")); err != nil {
+			r.Fatal(err)
 		}
 		synctest.Wait()
 		all := r.read()
@@ -93,16 +93,16 @@ func TestWhatHappensIsCounted(t *testing.T) {
 			{"rocketkit.consumer.workers.max", 5, nil},
 		} {
 			if _, ok := all[c.metric]; !ok {
-				t.Errorf("there is no %s", c.metric)
+				r.Errorf("there is no %s", c.metric)
 			}
 			if got := sum(all[c.metric], c.attributes...); got != c.want {
-				t.Errorf("%s %v: %v, want %v: %v", c.metric, c.attributes, got, c.want, points(all[c.metric]))
+				r.Errorf("%s %v: %v, want %v: %v", c.metric, c.attributes, got, c.want, points(all[c.metric]))
 			}
 		}
 		lowCardinality(r)
 		stop()
 		if _, ok := r.read()["rocketkit.consumer.lag"]; ok {
-			t.Error("a consumer that has ended is still shown")
+			r.Error("a consumer that has ended is still shown")
 		}
 	})
 }
@@ -133,7 +133,7 @@ func lowCardinality(r *rig) {
 
 // Two members of one group in one process, as a platform may have, show their sum.
 func TestMembersOfOneProcessAddUp(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 4}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 4}}, func(r *rig) {
 		held := make(chan struct{})
 		handle := func(context.Context, *rocketkit.Message) error { <-held; return nil }
 		cfg := consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"orders": {Handler: handle, Workers: 2}}}
@@ -153,11 +153,11 @@ func TestMembersOfOneProcessAddUp(t *testing.T) {
 			"rocketkit.consumer.workers": 4, "rocketkit.consumer.cached": 40,
 		} {
 			if got := sum(all[metric], "messaging.destination.name", "orders"); got != want {
-				t.Errorf("%s: %v, want %v", metric, got, want)
+				r.Errorf("%s: %v, want %v", metric, got, want)
 			}
 		}
 		if got := sum(all["rocketkit.consumer.longest"]); got < 9 || got > 11 {
-			t.Errorf("the oldest handler runs for %v s, want 10", got)
+			r.Errorf("the oldest handler runs for %v s, want 10", got)
 		}
 		close(held)
 	})
@@ -165,7 +165,7 @@ func TestMembersOfOneProcessAddUp(t *testing.T) {
 
 // Pulling stops when a topic holds as much as it may; that is counted.
 func TestFlowControlIsCounted(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		held := make(chan struct{})
 		client := r.open(r.measured(""))
 		p := r.producer(client)
@@ -174,8 +174,8 @@ func TestFlowControlIsCounted(t *testing.T) {
 			for i := range batch {
 				batch[i] = producer.Message{Topic: "orders", Body: []byte("fine")}
 			}
-			if _, err := p.SendBatch(t.Context(), batch); err != nil {
-				t.Fatal(err)
+			if _, err := p.SendBatch(r.Context(), batch); err != nil {
+				r.Fatal(err)
 			}
 		}
 		handle := func(context.Context, *rocketkit.Message) error { <-held; return nil }
@@ -185,7 +185,7 @@ func TestFlowControlIsCounted(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := sum(r.read()["rocketkit.consumer.flow_control"], "messaging.destination.name", "orders"); got != 1 {
-			t.Errorf("%v pauses, want 1", got)
+			r.Errorf("%v pauses, want 1", got)
 		}
 		close(held)
 	})
@@ -193,19 +193,19 @@ func TestFlowControlIsCounted(t *testing.T) {
 
 // Topics that don't exist may be any number, and have no name of their own from some thousand on.
 func TestNamesOfTopicsAreBounded(t *testing.T) {
-	bubble(t, mqtest.Config{}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{}, func(r *rig) {
 		p := r.producer(r.open(r.measured("")))
 		for i := range 1100 {
-			if _, err := p.Send(t.Context(), producer.Message{Topic: fmt.Sprintf("guess-%d", i), Body: []byte("x")}); err == nil {
-				t.Fatal("sent to a topic that doesn't exist")
+			if _, err := p.Send(r.Context(), producer.Message{Topic: fmt.Sprintf("guess-%d", i), Body: []byte("x")}); err == nil {
+				r.Fatal("sent to a topic that doesn't exist")
 			}
 		}
 		all := r.read()
 		if n := len(points(all["messaging.client.operation.duration"])); n > 1001 {
-			t.Errorf("%d series", n)
+			r.Errorf("%d series", n)
 		}
 		if got := sum(all["messaging.client.operation.duration"], "messaging.destination.name", "_OTHER"); got < 90 || math.IsNaN(got) {
-			t.Errorf("%v sends to others, want the last hundred", got)
+			r.Errorf("%v sends to others, want the last hundred", got)
 		}
 	})
 }

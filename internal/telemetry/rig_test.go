@@ -29,7 +29,7 @@ type rig struct {
 	tracers *trace.TracerProvider
 }
 
-func bubble(t *testing.T, cfg mqtest.Config, test func(t *testing.T, r *rig)) {
+func bubble(t *testing.T, cfg mqtest.Config, test func(r *rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func bubble(t *testing.T, cfg mqtest.Config, test func(t *testing.T, r *rig)) {
 		r := &rig{T: t, cluster: mqtest.New(t, cfg), reader: metric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
 		r.meters = metric.NewMeterProvider(metric.WithReader(r.reader))
 		r.tracers = trace.NewTracerProvider(trace.WithSpanProcessor(r.spans))
-		test(t, r)
+		test(r)
 	})
 }
 

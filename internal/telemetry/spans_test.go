@@ -48,11 +48,11 @@ func has(s sdk.ReadOnlySpan, want ...attribute.KeyValue) bool {
 // A message is one trace from its sender to each of its handlers: of the first delivery, of retries, and of the group that
 // receives it as a dead letter.
 func TestATraceGoesWithTheMessage(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"red%orders": 4}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"red%orders": 4}}, func(r *rig) {
 		client := r.open(r.measured("red"))
 		handle := func(ctx context.Context, m *rocketkit.Message) error {
 			if !trace.SpanContextFromContext(ctx).IsValid() {
-				t.Error("the handler's context has no span")
+				r.Error("the handler's context has no span")
 			}
 			if strings.HasPrefix(m.Topic(), "%DLQ%") {
 				return nil
@@ -66,27 +66,27 @@ func TestATraceGoesWithTheMessage(t *testing.T) {
 		p := r.producer(client)
 		receipt, err := p.Send(ctx, producer.Message{Topic: "orders", Body: []byte("two books"), Tag: "paid", Keys: []string{"o-1"}})
 		if err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
 		checkout.End()
 		red, err := r.cluster.Tenant("red")
 		if err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
-		if err := red.WaitDeadLetters(t.Context(), "billing", 1); err != nil {
-			t.Fatal(err)
+		if err := red.WaitDeadLetters(r.Context(), "billing", 1); err != nil {
+			r.Fatal(err)
 		}
 		r.consume(context.Background(), client, consumer.Config{
 			Group: "undertaker", Topics: map[string]consumer.Topic{"%DLQ%billing": {Handler: handle}},
 		})
-		if err := red.WaitConsumed(t.Context(), "undertaker", "%DLQ%billing"); err != nil {
-			t.Fatal(err)
+		if err := red.WaitConsumed(r.Context(), "undertaker", "%DLQ%billing"); err != nil {
+			r.Fatal(err)
 		}
 		synctest.Wait()
 
 		sends := r.named("send orders")
 		if len(sends) != 1 {
-			t.Fatalf("%d spans of sends", len(sends))
+			r.Fatalf("%d spans of sends", len(sends))
 		}
 		send := sends[0]
 		if send.SpanKind() != trace.SpanKindProducer || send.Parent().SpanID() != checkout.SpanContext().SpanID() || !has(send,
@@ -94,36 +94,36 @@ func TestATraceGoesWithTheMessage(t *testing.T) {
 			attribute.String("messaging.destination.name", "orders"), attribute.String("messaging.rocketmq.namespace", "red"),
 			attribute.String("messaging.message.id", receipt.ID), attribute.String("messaging.rocketmq.message.tag", "paid"),
 			attribute.Int("messaging.message.body.size", 9)) {
-			t.Errorf("the send: %v, parent %v: %v", send.SpanKind(), send.Parent().SpanID(), send.Attributes())
+			r.Errorf("the send: %v, parent %v: %v", send.SpanKind(), send.Parent().SpanID(), send.Attributes())
 		}
 		handled := append(r.named("process orders"), r.named("process %DLQ%billing")...)
 		if len(handled) != 3 {
-			t.Fatalf("%d spans of handlers, want two of the topic's and one of the dead letter's", len(handled))
+			r.Fatalf("%d spans of handlers, want two of the topic's and one of the dead letter's", len(handled))
 		}
 		for i, s := range handled {
 			if s.SpanKind() != trace.SpanKindConsumer || s.SpanContext().TraceID() != send.SpanContext().TraceID() ||
 				s.Parent().SpanID() != send.SpanContext().SpanID() || !s.Parent().IsRemote() {
-				t.Errorf("handler %d: %v of trace %v, parent %v", i, s.SpanKind(), s.SpanContext().TraceID(), s.Parent().SpanID())
+				r.Errorf("handler %d: %v of trace %v, parent %v", i, s.SpanKind(), s.SpanContext().TraceID(), s.Parent().SpanID())
 			}
 			if len(s.Links()) != 1 || s.Links()[0].SpanContext.SpanID() != send.SpanContext().SpanID() {
-				t.Errorf("handler %d: links %v", i, s.Links())
+				r.Errorf("handler %d: links %v", i, s.Links())
 			}
 		}
 		if !has(handled[0], attribute.Int("rocketkit.message.attempt", 1), attribute.String("error.type", "retry")) ||
 			!has(handled[1], attribute.Int("rocketkit.message.attempt", 2), attribute.String("error.type", "dead_letter")) ||
 			handled[0].Status().Code != codes.Error || handled[2].Status().Code == codes.Error {
-			t.Errorf("attempts: %v; %v", handled[0].Attributes(), handled[1].Attributes())
+			r.Errorf("attempts: %v; %v", handled[0].Attributes(), handled[1].Attributes())
 		}
 	})
 }
 
 // A batch that is sent has one span, whose context all of its messages have; one that is handled is linked to each sender.
 func TestBatchesAreLinked(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		client := r.open(r.measured(""))
 		p := r.producer(client)
-		if _, err := p.SendBatch(t.Context(), []producer.Message{{Topic: "orders", Body: []byte("a")}, {Topic: "orders", Body: []byte("b")}}); err != nil {
-			t.Fatal(err)
+		if _, err := p.SendBatch(r.Context(), []producer.Message{{Topic: "orders", Body: []byte("a")}, {Topic: "orders", Body: []byte("b")}}); err != nil {
+			r.Fatal(err)
 		}
 		r.send(p, producer.Message{Topic: "orders", Body: []byte("c")})
 		r.send(r.producer(r.open(r.cluster.Config())), producer.Message{Topic: "orders", Body: []byte("untraced")})
@@ -131,28 +131,28 @@ func TestBatchesAreLinked(t *testing.T) {
 		stop := r.consume(ctx, client, consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"orders": {Batch: consumer.Batching{
 			Size: 4, Wait: time.Second, Handler: func(context.Context, *consumer.Batch) error { return nil },
 		}}}})
-		if err := r.cluster.WaitConsumed(t.Context(), "billing", "orders"); err != nil {
-			t.Fatal(err)
+		if err := r.cluster.WaitConsumed(r.Context(), "billing", "orders"); err != nil {
+			r.Fatal(err)
 		}
 		stop()
 		service.End()
 		sends, handled := r.named("send orders"), r.named("process orders")
 		if len(sends) != 2 || len(handled) != 1 {
-			t.Fatalf("%d sends, %d handlers", len(sends), len(handled))
+			r.Fatalf("%d sends, %d handlers", len(sends), len(handled))
 		}
 		if !has(sends[0], attribute.Int("messaging.batch.message_count", 2)) || !has(handled[0], attribute.Int("messaging.batch.message_count", 4)) {
-			t.Errorf("%v; %v", sends[0].Attributes(), handled[0].Attributes())
+			r.Errorf("%v; %v", sends[0].Attributes(), handled[0].Attributes())
 		}
 		if handled[0].Parent().IsValid() {
-			t.Error("the handler of a batch is a child: of what Run was called under, or of one of its senders")
+			r.Error("the handler of a batch is a child: of what Run was called under, or of one of its senders")
 		}
 		want := []trace.SpanID{sends[0].SpanContext().SpanID(), sends[0].SpanContext().SpanID(), sends[1].SpanContext().SpanID()}
 		if len(handled[0].Links()) != len(want) {
-			t.Fatalf("links %v", handled[0].Links())
+			r.Fatalf("links %v", handled[0].Links())
 		}
 		for i, l := range handled[0].Links() {
 			if l.SpanContext.SpanID() != want[i] {
-				t.Errorf("link %d is to %v, want %v", i, l.SpanContext.SpanID(), want[i])
+				r.Errorf("link %d is to %v, want %v", i, l.SpanContext.SpanID(), want[i])
 			}
 		}
 	})
@@ -160,27 +160,27 @@ func TestBatchesAreLinked(t *testing.T) {
 
 // A message without a context begins a trace, whatever Run was called under.
 func TestNoTraceIsMadeUp(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		r.send(r.producer(r.open(r.cluster.Config())), producer.Message{Topic: "orders", Body: []byte("untraced")})
 		ctx, service := r.tracers.Tracer("shop").Start(context.Background(), "service")
 		defer service.End()
 		r.consume(ctx, r.open(r.measured("")), consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"orders": {
 			Handler: func(context.Context, *rocketkit.Message) error { return nil },
 		}}})
-		if err := r.cluster.WaitConsumed(t.Context(), "billing", "orders"); err != nil {
-			t.Fatal(err)
+		if err := r.cluster.WaitConsumed(r.Context(), "billing", "orders"); err != nil {
+			r.Fatal(err)
 		}
 		synctest.Wait()
 		handled := r.named("process orders")
 		if len(handled) != 1 || handled[0].Parent().IsValid() || len(handled[0].Links()) != 0 {
-			t.Errorf("%v", handled)
+			r.Errorf("%v", handled)
 		}
 	})
 }
 
 // A context that the caller gave a message himself stays, and the send's span is linked to it.
 func TestACallersContextStays(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		r.send(r.producer(r.open(r.measured(""))), producer.Message{
 			Topic: "orders", Body: []byte("mine"), Properties: map[string]string{"traceparent": traceparent, "city": "Berlin"},
 		})
@@ -192,43 +192,43 @@ func TestACallersContextStays(t *testing.T) {
 			}
 		}
 		if len(all) != 1 || all[0] != traceparent {
-			t.Errorf("stored %q", all)
+			r.Errorf("stored %q", all)
 		}
 		send := r.named("send orders")[0]
 		if len(send.Links()) != 1 || send.Links()[0].SpanContext.SpanID().String() != "b7ad6b7169203331" {
-			t.Errorf("links %v", send.Links())
+			r.Errorf("links %v", send.Links())
 		}
 	})
 }
 
 // Messages have no property more when only metrics are on.
 func TestMetricsAddNoProperties(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		cfg := r.measured("")
 		cfg.TracerProvider = noop.NewTracerProvider()
 		r.send(r.producer(r.open(cfg)), producer.Message{Topic: "orders", Body: []byte("x"), Properties: map[string]string{"city": "Berlin"}})
 		stored := r.cluster.Messages("orders")[0]
-		onlyOwn(t, &stored)
+		onlyOwn(r.T, &stored)
 	})
 }
 
 // A propagator that the program has chosen carries what it is for, also without a tracer.
 func TestThePropagatorIsTheProgramsChoice(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		cfg := r.cluster.Config()
 		cfg.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 		client := r.open(cfg)
 		member, err := baggage.NewMember("customer", "42")
 		if err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
 		bag, err := baggage.New(member)
 		if err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
-		ctx := cfg.Propagator.Extract(baggage.ContextWithBaggage(t.Context(), bag), propagation.MapCarrier{"traceparent": traceparent})
+		ctx := cfg.Propagator.Extract(baggage.ContextWithBaggage(r.Context(), bag), propagation.MapCarrier{"traceparent": traceparent})
 		if _, err := r.producer(client).Send(ctx, producer.Message{Topic: "orders", Body: []byte("x")}); err != nil {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
 		got := make(chan context.Context, 1)
 		r.consume(context.Background(), client, consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"orders": {
@@ -236,10 +236,10 @@ func TestThePropagatorIsTheProgramsChoice(t *testing.T) {
 		}}})
 		there := <-got
 		if baggage.FromContext(there).Member("customer").Value() != "42" {
-			t.Errorf("baggage %q", baggage.FromContext(there))
+			r.Errorf("baggage %q", baggage.FromContext(there))
 		}
 		if id := trace.SpanContextFromContext(there).SpanID().String(); id != "b7ad6b7169203331" {
-			t.Errorf("span %s", id)
+			r.Errorf("span %s", id)
 		}
 	})
 }
@@ -257,16 +257,16 @@ func (hostile) Inject(_ context.Context, c propagation.TextMapCarrier) {
 
 // No propagator makes a send fail.
 func TestPropagationFailsNoSend(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		cfg := r.cluster.Config()
 		cfg.Propagator = hostile{}
 		p := r.producer(r.open(cfg))
 		r.send(p, producer.Message{Topic: "orders", Body: []byte("x"), Properties: map[string]string{"city": "Berlin"}})
-		if _, err := p.SendBatch(t.Context(), []producer.Message{{Topic: "orders", Body: []byte("x"), Properties: map[string]string{"city": "Berlin"}}}); err != nil {
-			t.Fatal(err)
+		if _, err := p.SendBatch(r.Context(), []producer.Message{{Topic: "orders", Body: []byte("x"), Properties: map[string]string{"city": "Berlin"}}}); err != nil {
+			r.Fatal(err)
 		}
 		for _, m := range r.cluster.Messages("orders") {
-			onlyOwn(t, &m)
+			onlyOwn(r.T, &m)
 		}
 	})
 }
@@ -288,7 +288,7 @@ func onlyOwn(t *testing.T, m *rocketkit.Message) {
 
 // A handler's span ends once, also when the handler sends through a Client that traces nothing.
 func TestASpanIsEndedByWhoBeganIt(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1, "refunds": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1, "refunds": 1}}, func(r *rig) {
 		quiet := r.cluster.Config()
 		quiet.MeterProvider, quiet.TracerProvider = r.meters, noop.NewTracerProvider()
 		p := r.producer(r.open(quiet))
@@ -299,38 +299,38 @@ func TestASpanIsEndedByWhoBeganIt(t *testing.T) {
 			Handler: func(ctx context.Context, _ *rocketkit.Message) error {
 				_, err := p.Send(ctx, producer.Message{Topic: "refunds", Body: []byte("x")})
 				if !trace.SpanFromContext(ctx).IsRecording() {
-					once.Do(func() { t.Error("the handler's span has ended before the handler") })
+					once.Do(func() { r.Error("the handler's span has ended before the handler") })
 				}
 				return err
 			},
 		}}})
-		if err := r.cluster.WaitConsumed(t.Context(), "billing", "orders"); err != nil {
-			t.Fatal(err)
+		if err := r.cluster.WaitConsumed(r.Context(), "billing", "orders"); err != nil {
+			r.Fatal(err)
 		}
 	})
 }
 
 // The span of a send that failed says so.
 func TestFailedSendsAreShown(t *testing.T) {
-	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(t *testing.T, r *rig) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"orders": 1}}, func(r *rig) {
 		p := r.producer(r.open(r.measured("")))
 		r.cluster.Inject(mqtest.Fault{Request: mqtest.RequestSend, Code: 13, Times: 1}) // MESSAGE_ILLEGAL
-		if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte("x")}); err == nil {
-			t.Fatal("no error")
+		if _, err := p.Send(r.Context(), producer.Message{Topic: "orders", Body: []byte("x")}); err == nil {
+			r.Fatal("no error")
 		}
 		r.cluster.Inject(mqtest.Fault{Request: mqtest.RequestSend, Code: 2}) // SYSTEM_BUSY
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()
 		if _, err := p.Send(ctx, producer.Message{Topic: "orders", Body: []byte("x")}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
+			r.Fatal(err)
 		}
 		sends := r.named("send orders")
 		if len(sends) != 2 || !has(sends[0], attribute.String("error.type", "MESSAGE_ILLEGAL")) || sends[0].Status().Code != codes.Error {
-			t.Fatalf("%v", sends)
+			r.Fatalf("%v", sends)
 		}
 		all := r.read()
 		if got := sum(all["rocketkit.producer.retries"], "messaging.destination.name", "orders"); got < 1 {
-			t.Errorf("%v retries", got)
+			r.Errorf("%v retries", got)
 		}
 	})
 }
