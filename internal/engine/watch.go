@@ -25,9 +25,25 @@ type watched struct {
 // watch tells the hooks that are on of a handler's call: of a batch's, or with a nil batch of one message's. The handler
 // gets the context that it returns.
 func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) (context.Context, *watched) {
-	if !slices.ContainsFunc(e.cfg.Hooks, hook.Handler.On) {
+	var w *watched
+	for _, h := range e.cfg.Hooks {
+		if !h.On() {
+			continue
+		}
+		if w == nil {
+			w = e.watched(ctx, one, batch)
+		}
+		w.ctx = h.Handling(w.ctx, &w.call) //nolint:fatcontext // one for each hook, of which there are few
+		w.hooks = append(w.hooks, h)
+	}
+	if w == nil {
 		return ctx, nil
 	}
+	return w.ctx, w
+}
+
+// watched makes what hooks see of a call.
+func (e *Engine) watched(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) *watched {
 	w, _ := e.watches.Get().(*watched)
 	if w == nil {
 		w = &watched{}
@@ -40,13 +56,7 @@ func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rock
 		w.call.Messages = w.message[:]
 	}
 	w.hooks = w.hook[:0]
-	for _, h := range e.cfg.Hooks {
-		if h.On() {
-			w.ctx = h.Handling(w.ctx, &w.call) //nolint:fatcontext // one for each hook, of which there are few
-			w.hooks = append(w.hooks, h)
-		}
-	}
-	return w.ctx, w
+	return w
 }
 
 // handled tells the hooks what came of the call, the last first. what gives how often each message was tried before, and

@@ -151,15 +151,17 @@ func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []h
 	for i := range call.Messages {
 		// Two clocks are compared here: a broker's that is ahead makes a delay of 0.
 		h.delay.Record(ctx, max(call.Began.Sub(call.Messages[i].StoreTime()), 0).Seconds(), set.own.record...)
-		h.count(ctx, call.Topic, &outcomes[i])
+		h.count(ctx, set, failure, &outcomes[i])
 	}
 	h.end(ctx, outcomes, failure)
 }
 
 // count counts a message and what becomes of it. Messages handled are added up here and go to their counter when it is
 // read, see flush: what is done for each message is to be little.
-func (h *Handler) count(ctx context.Context, topic string, o *hook.Outcome) {
-	set := h.sets.of(labels{operation: process, topic: topic, failure: failed(o)})
+func (h *Handler) count(ctx context.Context, set *set, failure string, o *hook.Outcome) {
+	if own := failed(o); own != failure { // of another message of its batch
+		set = h.sets.of(labels{operation: process, topic: set.labels.topic, failure: own})
+	}
 	set.consumed.Add(1)
 	if o.TimedOut {
 		h.timeouts.Add(ctx, 1, set.own.add...)

@@ -39,6 +39,7 @@ type labels struct {
 // set is the attributes of some labels in the forms in which they are needed, made once: that way a measurement allocates
 // nothing.
 type set struct {
+	labels  labels
 	record  []metric.RecordOption
 	add     []metric.AddOption
 	observe []metric.ObserveOption
@@ -56,10 +57,20 @@ type sets struct {
 	kind       trace.SpanKind
 
 	made atomic.Pointer[map[labels]*set]
+	last atomic.Pointer[set] // that was asked for: most often it is asked for again
 	mu   sync.Mutex
 }
 
 func (s *sets) of(l labels) *set {
+	if last := s.last.Load(); last != nil && last.labels == l {
+		return last
+	}
+	found := s.find(l)
+	s.last.Store(found)
+	return found
+}
+
+func (s *sets) find(l labels) *set {
 	if made := s.made.Load(); made != nil {
 		if found := (*made)[l]; found != nil {
 			return found
@@ -102,6 +113,7 @@ func (s *sets) newSet(l labels) *set {
 	option := metric.WithAttributeSet(attribute.NewSet(append([]attribute.KeyValue(nil), all...)...))
 	start := []trace.SpanStartOption{trace.WithSpanKind(s.kind), trace.WithAttributes(unfailed...)}
 	return &set{
+		labels:  l,
 		own:     own,
 		record:  []metric.RecordOption{option},
 		add:     []metric.AddOption{option},
