@@ -7,7 +7,7 @@ FUZZTIME ?= 20s
 TIMEOUT  ?= 12m
 GOLANGCI ?= v2.12.2
 # The examples with dependencies of their own are modules of their own, which ./... leaves out; go.work has them.
-PACKAGES  = ./... ./examples/sqlite/...
+PACKAGES  = ./... ./examples/prometheus/... ./examples/sqlite/...
 TESTS     = go test -json -timeout $(TIMEOUT)
 SUMMARY   = go run ./test/summary
 RMQ       = go run ./internal/testcluster/cmd/rmq

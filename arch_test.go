@@ -58,7 +58,11 @@ func places() layout {
 
 // dependencies are the modules that a program may link through rocketkit's libraries. Each has its reason in docs/decisions.
 func dependencies() []string {
-	return []string{"github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "golang.org/x/sync"}
+	return []string{
+		"github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "golang.org/x/sync",
+		// OpenTelemetry's API, and what that stands on.
+		"go.opentelemetry.io/otel", "go.opentelemetry.io/auto/sdk", "github.com/cespare/xxhash/v2", "github.com/go-logr/logr", "github.com/go-logr/stdr",
+	}
 }
 
 // toolDependencies are the modules that programs below cmd may link besides.
@@ -181,6 +185,8 @@ func unwanted(deps []string) []string {
 			}
 		case within(dep, "testing/..."):
 			found = append(found, dep)
+		case within(dep, "go.opentelemetry.io/otel/sdk/...") || within(dep, "go.opentelemetry.io/otel/exporters/..."):
+			found = append(found, dep+": which SDK a program links is its own choice")
 		case strings.Contains(first, "."):
 			if !slices.ContainsFunc(dependencies(), func(m string) bool { return within(dep, m+"/...") }) {
 				found = append(found, dep+": a new dependency needs a page in docs/decisions and a line in dependencies()")

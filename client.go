@@ -36,6 +36,9 @@ func Open(cfg Config) (*Client, error) {
 		TLS:            cfg.TLS,
 		Log:            cfg.Logger,
 		Credentials:    cfg.Credentials.asked(),
+		Telemetry: cluster.Telemetry{
+			Meters: cfg.MeterProvider, Tracers: cfg.TracerProvider, Propagator: cfg.Propagator,
+		},
 	})
 	c := &Client{trace: cfg.Trace, view: shared.View(names, nil)}
 	c.owner = c

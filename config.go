@@ -14,6 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/tenant"
 )
@@ -65,6 +69,18 @@ type Config struct {
 
 	// Logger receives what an operator should know. Default: slog.Default().
 	Logger *slog.Logger
+
+	// MeterProvider takes the metrics of producers and consumers. Default: OpenTelemetry's global one, also when that is
+	// set later; without an SDK nothing is measured. Which metrics there are says docs/observability.md.
+	MeterProvider metric.MeterProvider
+
+	// TracerProvider takes their spans. Default: OpenTelemetry's global one, also when that is set later; without an SDK
+	// there are none.
+	TracerProvider trace.TracerProvider
+
+	// Propagator carries the context of a trace in messages' properties. Default: OpenTelemetry's global one where the
+	// process has set it, else W3C Trace Context (traceparent and tracestate) while there is a TracerProvider.
+	Propagator propagation.TextMapPropagator
 }
 
 // DefaultRequestTimeout bounds a request when Config.RequestTimeout is 0.

@@ -19,6 +19,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
@@ -39,6 +44,10 @@ var (
 	_ *producer.Producer
 	_ *mqtest.Cluster
 	_ *reader.Reader
+	_ = otel.Handle
+	_ metric.MeterProvider
+	_ trace.TracerProvider
+	_ propagation.TraceContext
 
 	errLedgerBusy, errNoSuchOrder, errAlreadyDone error
 )

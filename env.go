@@ -34,7 +34,7 @@ import (
 // without a restart.
 //
 // What a variable may hold is checked here, so that an error names the variable; it wraps [ErrConfig]. Fields that no
-// variable sets (Dial, Logger) are left for the caller.
+// variable sets (Dial, Logger and those of telemetry) are left for the caller.
 func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	var c Config
 	if err := c.nameServersFromEnv(lookup); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/engine"
+	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/internal/trace"
 )
 
@@ -16,6 +17,8 @@ type Consumer struct {
 	engine *engine.Engine
 	trace  *trace.Recorder // nil when off
 	ran    atomic.Bool
+
+	telemetry *telemetry.Handler
 }
 
 // New validates cfg and makes a Consumer; it sends nothing. What is wrong with cfg gives an error that names the field
@@ -29,6 +32,10 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	meter := telemetry.NewHandler(view, cfg.Group)
+	if !view.Unwatched {
+		settings.Hooks = append(settings.Hooks, meter)
+	}
 	recorder := trace.New(client, cfg.Group)
 	if recorder != nil {
 		settings.Hooks = append(settings.Hooks, recorder)
@@ -37,7 +44,7 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)
 	}
-	return &Consumer{group: cfg.Group, engine: e, trace: recorder}, nil
+	return &Consumer{group: cfg.Group, engine: e, trace: recorder, telemetry: meter}, nil
 }
 
 // Run joins the group and consumes until ctx ends. Then it drains: nothing new starts, running handlers may finish
@@ -50,6 +57,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if c.ran.Swap(true) {
 		return fmt.Errorf("consumer: group %s: Run was called before: %w", c.group, rocketkit.ErrClosed)
 	}
+	defer c.telemetry.Watch(c.shown)()
 	defer c.trace.Close(context.WithoutCancel(ctx))
 	if err := c.engine.Run(ctx); err != nil {
 		return fmt.Errorf("consumer: group %s: %w", c.group, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
@@ -142,6 +143,13 @@ func (t *transactions) answer(k *check, said error) {
 		}
 	}
 	topic, _ := t.p.view.Names.LogicalTopic(k.q.Message.Topic)
+	if is != open {
+		tag, _ := k.q.Message.Properties.Get(protocol.PropertyTags)
+		t.p.ended(&hook.Ended{
+			End: is.shown(), Group: t.p.cfg.Group, Topic: topic, ID: k.at.id, Tag: tag, Keys: k.q.Message.Keys(),
+			Checked: true, Address: k.at.address, Err: err,
+		})
+	}
 	o := &OpenTransaction{ID: k.at.id, Topic: topic, Began: k.q.Message.BornTime(), Checks: checksOf(&k.q)}
 	t.mu.Lock()
 	delete(t.under, k.at)

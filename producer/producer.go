@@ -17,6 +17,7 @@ import (
 	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
+	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/internal/trace"
 	"github.com/rocketkit/rocketkit/tenant"
 )
@@ -80,6 +81,9 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		async:      async{room: semaphore.NewWeighted(int64(cfg.MaxInFlight)), most: cfg.MaxInFlight, log: view.Log()},
 	}
 	p.lines = lines{p: p, all: map[string]*line{}}
+	if !view.Unwatched {
+		p.hooks = append(p.hooks, telemetry.NewSender(view, cfg.Group))
+	}
 	if p.trace = trace.New(client, cfg.Group); p.trace != nil {
 		p.hooks = append(p.hooks, p.trace)
 	}

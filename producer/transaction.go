@@ -69,6 +69,17 @@ const (
 	rollsBack         = outcome(protocol.SysRolledBack)
 )
 
+// shown is the outcome as hooks see it.
+func (o outcome) shown() hook.End {
+	switch o {
+	case commits:
+		return hook.Commit
+	case rollsBack:
+		return hook.Rollback
+	}
+	return hook.Undecided
+}
+
 func outcomeOf(err error) outcome {
 	if err == nil {
 		return commits

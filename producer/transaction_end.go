@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/remoting"
 )
@@ -31,6 +32,7 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 	} else {
 		err = p.end(ctx, p.masterOf(h), p.checks.endOf(h, is))
 	}
+	p.ended(&hook.Ended{End: is.shown(), Group: p.cfg.Group, Topic: h.logical, ID: h.id, Tag: h.tag, Keys: h.keys, Address: h.address, Err: err})
 	lost := halfLost(err)
 	switch {
 	case err == nil || lost && is == rollsBack: // what is lost isn't delivered either

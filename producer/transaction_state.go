@@ -15,6 +15,8 @@ type half struct {
 	logical string // topic
 	topic   string // physical
 	began   time.Time
+	tag     string
+	keys    []string
 
 	// Set once it is stored.
 	broker, address string
@@ -58,7 +60,7 @@ func newTransactions(p *Producer) *transactions {
 
 // begin notes a transaction before its message is stored: its check-back could overtake the answer.
 func (t *transactions) begin(m *Message, topic, id string) *half {
-	h := &half{id: id, logical: m.Topic, topic: topic, began: time.Now()}
+	h := &half{id: id, logical: m.Topic, topic: topic, began: time.Now(), tag: m.Tag, keys: m.Keys}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.halves[id] = h

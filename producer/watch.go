@@ -29,11 +29,11 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 	}}
 	for i := range messages {
 		m := &messages[i]
-		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Delayed: m.delayField() != ""}
+		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Delayed: m.delayField() != "", Own: m.Properties}
 	}
 	for _, h := range p.hooks {
 		if h.On() {
-			w.ctx = h.Sending(w.ctx, &w.send)
+			w.ctx = h.Sending(w.ctx, &w.send) //nolint:fatcontext // one for each hook, of which there are few
 			w.hooks = append(w.hooks, h)
 		}
 	}

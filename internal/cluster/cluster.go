@@ -21,6 +21,7 @@ type Config struct {
 	Dial           remoting.DialFunc
 	TLS            *tls.Config // nil: plaintext
 	Log            *slog.Logger
+	Telemetry      Telemetry
 
 	// Credentials are what requests are signed with that no View with Keys of its own makes; nil signs nothing.
 	Credentials func(ctx context.Context) (Credentials, error)

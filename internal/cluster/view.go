@@ -19,6 +19,9 @@ type View struct {
 	*Cluster
 	Names tenant.Names
 
+	// Unwatched has producers and consumers made without hooks. It is for benchmarks, of what hooks cost that are off.
+	Unwatched bool
+
 	keys   *Keys
 	remote remoting.Caller // not the Cluster's, which signs with the Cluster's keys
 }
@@ -30,6 +33,12 @@ func (v *View) Keys() *Keys { return v.keys }
 func (v *View) Join(ctx context.Context, m Member) error {
 	m.speaker = v.speaker()
 	return v.Cluster.Join(ctx, m)
+}
+
+// Enlist is Cluster.Enlist in the View's name.
+func (v *View) Enlist(m Member) error {
+	m.speaker = v.speaker()
+	return v.Cluster.Enlist(m)
 }
 
 // Leave is Cluster.Leave in the View's name.

@@ -86,7 +86,7 @@ func (e *Engine) handleBatch(batch []judged, messages []rocketkit.Message) {
 	first := batch[0].task
 	e.begin(first, d)
 	defer d.returned()
-	ctx, w := e.watch(d, true, func() []rocketkit.Message { return messages })
+	ctx, w := e.watch(d, nil, messages)
 	verdicts := &Verdicts{said: make([]said, len(batch))}
 	rest := endedItsGoroutine()
 	defer func() {
@@ -98,7 +98,7 @@ func (e *Engine) handleBatch(batch []judged, messages []rocketkit.Message) {
 				batch[i].outcome = safeOutcome(s.err)
 			}
 		}
-		w.handled(d, func(i int) *outcome { return batch[i].outcome })
+		w.handled(d, func(i int) (int32, *outcome) { return batch[i].tried(), batch[i].outcome })
 	}()
 	if err := first.topic.cfg.HandleBatch(ctx, messages, verdicts); err != nil {
 		rest = outcomeOf(err)

@@ -28,6 +28,7 @@ type Engine struct {
 	member      cluster.Member
 	bytes       allowance
 	traffic     traffic
+	watches     sync.Pool // *watched, used again: what is watched of a message is to allocate nothing
 	others      *comparer
 	directs     *window // the messages that brokers have had handled directly
 	keep        *keeper // nil when offsets are kept on the brokers alone

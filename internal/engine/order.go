@@ -20,10 +20,19 @@ const (
 
 // What a failing message of an ordered topic, which is retried where it stands, gets by default and at least.
 const (
-	orderedRetries  = 16
+	defaultRetries  = 16                    // SubscriptionGroupConfig.retryMaxTimes
 	retryInPlace    = time.Second           // the Java client's suspendCurrentQueueTimeMillis
 	minRetryInPlace = 10 * time.Millisecond // so that a handler that says "now" doesn't spin; the Java client has the same bound
 )
+
+// retries is how often a failing message may be tried again: where the configuration leaves it to the group's setting on
+// the brokers, what RocketMQ has that be at first.
+func (e *Engine) retries() int32 {
+	if e.cfg.Retries < 0 {
+		return defaultRetries
+	}
+	return int32(e.cfg.Retries)
+}
 
 // enqueue hands the topic's runner messages of one queue, in the order of their offsets. It keeps the slice.
 func (t *topic) enqueue(tasks []task) {
@@ -77,15 +86,11 @@ func (e *Engine) orderly() bool {
 
 // judgeInOrder counts and logs an outcome: the message is done with, dead, or stays where it stands for a while.
 func (e *Engine) judgeInOrder(t *task, o *outcome) (stays time.Duration, dead, done bool) {
-	retries := int32(orderedRetries)
-	if e.cfg.Retries >= 0 {
-		retries = int32(e.cfg.Retries)
-	}
 	becomes := ""
 	switch {
 	case o.Action == Drop:
 		becomes, done = "is dropped", true
-	case o.Action == DeadLetter, t.tries >= retries:
+	case o.Action == DeadLetter, t.tries >= e.retries():
 		becomes, dead = "goes to the dead-letter topic", true
 	case o.Delay < 0:
 		stays = retryInPlace

@@ -40,7 +40,7 @@ func (e *Engine) handle(t task) (o *outcome) {
 	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public)}
 	e.begin(t, &d.ctx)
 	defer d.ctx.returned()
-	ctx, w := e.watch(&d.ctx, false, func() []rocketkit.Message { return []rocketkit.Message{d.message} })
+	ctx, w := e.watch(&d.ctx, &d.message, nil)
 	returned := false
 	defer func() {
 		if p := recover(); p != nil {
@@ -48,7 +48,7 @@ func (e *Engine) handle(t task) (o *outcome) {
 		} else if !returned {
 			o = endedItsGoroutine()
 		}
-		w.handled(&d.ctx, func(int) *outcome { return o })
+		w.handled(&d.ctx, func(int) (int32, *outcome) { return t.tried(), o })
 	}()
 	err := t.topic.cfg.Handle(ctx, &d.message)
 	if err != nil {

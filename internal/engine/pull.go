@@ -87,7 +87,10 @@ func (q *queue) ask(ctx context.Context, address string, position int64, most in
 // awaitRoom parks the loop until its topic and its window have room. An operator may reset the group meanwhile, since a
 // queue that stands is what resets are for: a commit each 5 s asks, and a pull is let through when there was one.
 func (q *queue) awaitRoom(ctx context.Context) error {
-	for !q.hasRoom() {
+	for n := 0; !q.hasRoom(); n++ {
+		if n == 0 {
+			q.topic.heldBack.Add(1)
+		}
 		timer := time.NewTimer(askResetEvery)
 		select {
 		case <-ctx.Done():

@@ -21,10 +21,12 @@ type Snapshot struct {
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
 type TopicSnapshot struct {
 	Workers, MaxWorkers int
+	Size                int // of the pool: how many workers there may be now, Workers or as many more as it has grown by
 	Active, Waiting     int // waiting: pulled, no worker yet
 	Cached              int // pulled and not finished
 	CachedBytes         int64
 	Handled, Failed     int64
+	HeldBack            int64 // how often a queue has stopped pulling for want of room
 	Times               Times
 	Longest             RunningHandler
 	LastError           string
@@ -81,6 +83,7 @@ func (e *Engine) Snapshot() Snapshot {
 func (t *topic) snapshot(began time.Time, queues []QueueSnapshot) TopicSnapshot {
 	s := TopicSnapshot{Handled: t.handled.Load(), Failed: t.failed.Load(), Queues: queues}
 	s.Cached, s.CachedBytes = t.budget.held()
+	s.HeldBack = t.heldBack.Load()
 	s.Times, _, _ = t.times.recent(time.Now(), began)
 	if h := t.longest(); h != nil {
 		s.Longest = RunningHandler{ID: h.raw.ID(), Queue: h.queue.public, Offset: h.offset, Since: h.began}
@@ -90,7 +93,7 @@ func (t *topic) snapshot(began time.Time, queues []QueueSnapshot) TopicSnapshot 
 	}
 	if t.pool != nil {
 		p := t.pool.Stats()
-		s.Workers, s.MaxWorkers, s.Active, s.Waiting = p.Core, p.Max, p.Active, p.Waiting
+		s.Workers, s.MaxWorkers, s.Size, s.Active, s.Waiting = p.Core, p.Max, p.Workers, p.Active, p.Waiting
 	}
 	if t.batches != nil { // messages count, not batches
 		s.Waiting, s.Active = t.batches.counts()

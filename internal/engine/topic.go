@@ -34,6 +34,7 @@ type topic struct {
 
 	handled, failed  atomic.Int64
 	received         atomic.Int64 // messages that pulls brought
+	heldBack         atomic.Int64 // how often one of its queues had no room for a pull
 	hour             hour         // of failed
 	warned, unlogged atomic.Int64 // when an error was last a warning, ms; how many since were not
 	lastError        atomic.Pointer[failure]

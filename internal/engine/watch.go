@@ -11,52 +11,96 @@ import (
 
 // watched is a handler's call as the hooks see it; nil when none of them is on.
 type watched struct {
-	hooks []hook.Handler
-	call  hook.Handling
-	ctx   context.Context //nolint:containedctx // what the first call of the hooks gave, for the second
+	engine *Engine
+	hooks  []hook.Handler
+	call   hook.Handling
+	ctx    context.Context //nolint:containedctx // what the first call of the hooks gave, for the second
+
+	// What a call for one message, which most are, needs no allocation of its own for.
+	hook    [1]hook.Handler
+	message [1]rocketkit.Message
+	outcome [1]hook.Outcome
 }
 
-// watch tells the hooks that are on of a handler's call. The handler gets the context that it returns.
-func (e *Engine) watch(ctx *handlerContext, batch bool, messages func() []rocketkit.Message) (context.Context, *watched) {
-	if !slices.ContainsFunc(e.cfg.Hooks, hook.Handler.On) {
-		return ctx, nil
-	}
-	w := &watched{ctx: ctx, call: hook.Handling{
-		Group: e.cfg.Group, Topic: ctx.topic.name, Batch: batch, Messages: messages(), Began: ctx.began,
-	}}
+// watch tells the hooks that are on of a handler's call: of a batch's, or with a nil batch of one message's. The handler
+// gets the context that it returns.
+func (e *Engine) watch(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) (context.Context, *watched) {
+	var w *watched
 	for _, h := range e.cfg.Hooks {
-		if h.On() {
-			w.ctx = h.Handling(w.ctx, &w.call)
-			w.hooks = append(w.hooks, h)
+		if !h.On() {
+			continue
 		}
+		if w == nil {
+			w = e.watched(ctx, one, batch)
+		}
+		w.ctx = h.Handling(w.ctx, &w.call) //nolint:fatcontext // one for each hook, of which there are few
+		w.hooks = append(w.hooks, h)
+	}
+	if w == nil {
+		return ctx, nil
 	}
 	return w.ctx, w
 }
 
-// handled tells the hooks what came of the call, the last first.
-func (w *watched) handled(ctx *handlerContext, outcomes func(i int) *outcome) {
+// watched makes what hooks see of a call.
+func (e *Engine) watched(ctx *handlerContext, one *rocketkit.Message, batch []rocketkit.Message) *watched {
+	w, _ := e.watches.Get().(*watched)
+	if w == nil {
+		w = &watched{}
+	}
+	w.engine, w.ctx, w.call = e, ctx, hook.Handling{
+		Group: e.cfg.Group, Topic: ctx.topic.name, Batch: batch != nil, Messages: batch, Began: ctx.began,
+	}
+	if batch == nil {
+		w.message[0] = *one
+		w.call.Messages = w.message[:]
+	}
+	w.hooks = w.hook[:0]
+	return w
+}
+
+// handled tells the hooks what came of the call, the last first. what gives how often each message was tried before, and
+// its outcome.
+func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o *outcome)) {
 	if w == nil {
 		return
 	}
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	all := make([]hook.Outcome, len(w.call.Messages))
+	all := w.outcome[:]
+	if n := len(w.call.Messages); n > 1 {
+		all = make([]hook.Outcome, n)
+	}
 	for i := range all {
-		all[i] = outcomes(i).shown(late)
+		tried, o := what(i)
+		all[i] = w.engine.shown(tried, o, late)
 	}
 	for _, h := range slices.Backward(w.hooks) {
 		h.Handled(w.ctx, &w.call, all)
 	}
+	e := w.engine
+	*w = watched{}
+	e.watches.Put(w)
 }
 
-// shown is the outcome as hooks see it; that of a nil one is Done.
-func (o *outcome) shown(late bool) hook.Outcome {
+// tried is how often the message was handled before, as far as that counts for its retries.
+func (t *task) tried() int32 {
+	if t.lane != nil {
+		return t.tries
+	}
+	return t.raw.ReconsumeTimes
+}
+
+// shown is what becomes of a message, as hooks see it; a nil outcome acknowledges it.
+func (e *Engine) shown(tried int32, o *outcome, late bool) hook.Outcome {
 	if o == nil {
 		return hook.Outcome{TimedOut: late}
 	}
-	return hook.Outcome{
-		Verdict:  [...]hook.Verdict{Retry: hook.Retry, Drop: hook.Drop, DeadLetter: hook.DeadLetter}[o.Action],
-		Why:      o.why,
-		TimedOut: late,
-		Panicked: o.stack != "",
+	s := hook.Outcome{Verdict: hook.Retry, Why: o.why, TimedOut: late, Panicked: o.stack != ""}
+	switch {
+	case o.Action == Drop:
+		s.Verdict = hook.Drop
+	case o.Action == DeadLetter, tried >= e.retries():
+		s.Verdict = hook.DeadLetter
 	}
+	return s
 }

@@ -55,7 +55,9 @@ type Outgoing struct {
 	Keys       []string
 	Size       int        // of the body in bytes, before compression
 	Delayed    bool       // delivered later than at once
-	Properties []Property // the message's own aren't here; what a Sender appends is sent with it
+	Properties []Property // the message's own aren't here; what a Sender appends is sent with it, unless there is no room
+
+	Own map[string]string // the message's own properties
 }
 
 // Property is one to be sent with a message.
@@ -131,7 +133,8 @@ type Handling struct {
 	Began    time.Time
 }
 
-// Outcome is what becomes of a message.
+// Outcome is what becomes of a message. Where the limit of retries is the group's own on the brokers, it is taken to be
+// RocketMQ's default, 16: brokers don't say when they make a dead letter of a message that is sent back.
 type Outcome struct {
 	Verdict  Verdict
 	Why      string // empty for Done

@@ -43,14 +43,14 @@ func TestParse(t *testing.T) {
 		t.Errorf("parsed as %+v, which chooses %v", o, names)
 	}
 	for flags, want := range map[string]string{
-		"-run nothing": "no section is called so", "-run (": "-run", "-who (": "-who", "-who me": "nobody", "-rounds 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
+		"-run nothing": "no section is called so", "-run (": "-run", "-who (": "-who", "-who you": "nobody", "-rounds 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
 	} {
 		if _, err := parse(strings.Fields(flags), new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want one with %q", flags, err, want)
 		}
 	}
 	var help bytes.Buffer
-	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, idle") {
+	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, telemetry, idle") {
 		t.Errorf("-help: %v, and printed\n%s", err, &help)
 	}
 }
@@ -72,7 +72,7 @@ func TestSections(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, &out)
 	}
-	if len(r.Tables) != 5 {
+	if len(r.Tables) != 7 {
 		t.Errorf("%d tables", len(r.Tables))
 	}
 	for _, table := range r.Tables {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -99,10 +100,15 @@ const (
 	lingerName  = "rocketkit-linger"
 	asyncName   = "rocketkit-async"
 	batchesName = "client-go-batches"
+
+	// What telemetry costs is measured by rocketkit without its hooks, and with OpenTelemetry's SDK.
+	unwatchedName = "rocketkit-unwatched"
+	metricsName   = "rocketkit-metrics"
+	tracesName    = "rocketkit-traces"
 )
 
 func names() []string {
-	return []string{rocketkitName, roomyName, lingerName, asyncName, clientGoName, batchesName, javaName, bareName}
+	return []string{rocketkitName, roomyName, unwatchedName, metricsName, tracesName, lingerName, asyncName, clientGoName, batchesName, javaName, bareName}
 }
 
 // process returns one of those to be measured, starting it when it doesn't run.
@@ -125,6 +131,10 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 		o := child.Options{NameServers: r.cluster.NameServers(), Broker: r.cluster.Broker(0).Address()}
 		if name == rocketkitName {
 			o.CPUProfile, o.MemProfile = r.options.cpuProfile, r.options.memProfile
+		}
+		switch name {
+		case unwatchedName, metricsName, tracesName:
+			o.Telemetry = strings.TrimPrefix(name, "rocketkit-")
 		}
 		command := append([]string{self, childArgument}, o.Args()...)
 		if name == roomyName {

@@ -16,7 +16,7 @@ type section struct {
 }
 
 func sections() []section {
-	return []section{{"consume", consume}, {"work", work}, {"send", send}, {"linger", linger}, {"idle", idle}}
+	return []section{{"consume", consume}, {"work", work}, {"send", send}, {"linger", linger}, {"telemetry", telemetry}, {"idle", idle}}
 }
 
 func sectionNames() string {

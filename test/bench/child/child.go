@@ -25,11 +25,12 @@ type Options struct {
 	Broker      string // its address, for the bare loops
 	CPUProfile  string // file for a profile of what follows the warm-up; none when empty
 	MemProfile  string // file for the allocations, likewise
+	Telemetry   string // "unwatched", "metrics" or "traces"; empty: no SDK
 }
 
 // Args writes the options as arguments that Main takes.
 func (o Options) Args() []string {
-	return []string{"-namesrv=" + strings.Join(o.NameServers, ";"), "-broker=" + o.Broker, "-cpuprofile=" + o.CPUProfile, "-memprofile=" + o.MemProfile}
+	return []string{"-namesrv=" + strings.Join(o.NameServers, ";"), "-broker=" + o.Broker, "-cpuprofile=" + o.CPUProfile, "-memprofile=" + o.MemProfile, "-telemetry=" + o.Telemetry}
 }
 
 // Main serves measurements until it is told to stop, or until in ends.
@@ -40,6 +41,7 @@ func Main(args []string, in io.Reader, out io.Writer) (err error) {
 	flags.StringVar(&o.Broker, "broker", "", "")
 	flags.StringVar(&o.CPUProfile, "cpuprofile", "", "")
 	flags.StringVar(&o.MemProfile, "memprofile", "", "")
+	flags.StringVar(&o.Telemetry, "telemetry", "", "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -47,13 +49,16 @@ func Main(args []string, in io.Reader, out io.Writer) (err error) {
 		runtime.MemProfileRate = 16 << 10
 	}
 	o.NameServers = strings.Split(*nameServers, ";")
-	client, err := rocketkit.Open(rocketkit.Config{
+	cfg := rocketkit.Config{
 		NameServers: o.NameServers,
 		Logger:      slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	}
+	o.measure(&cfg)
+	client, err := rocketkit.Open(cfg)
 	if err != nil {
 		return err
 	}
+	client.Cluster().Unwatched = o.Telemetry == "unwatched"
 	c := &child{options: o, client: client}
 	err = meter.Serve(in, out, map[string]meter.Measure{
 		"consume": c.consume, "send": c.send, "send async": c.sendAsync, "idle": c.idle,
