@@ -3,10 +3,12 @@ package producer
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
@@ -24,8 +26,11 @@ func (m *Message) check(maxSize int) error {
 	case size > maxSize:
 		return fmt.Errorf("Body: %d bytes, over MaxMessageSize of %d: send less, or raise it and the brokers' maxMessageSize", size, maxSize)
 	}
-	if m.DelayLevel < 0 || m.DelayLevel > maxDelayLevel {
-		return fmt.Errorf("DelayLevel: %d is none of 0 (no delay) and 1 to %d", m.DelayLevel, maxDelayLevel)
+	if err := m.checkDelay(); err != nil {
+		return err
+	}
+	if err := m.checkQueue(); err != nil {
+		return fmt.Errorf("Queue: %w", err)
 	}
 	if err := checkText(m.ShardingKey); err != nil {
 		return fmt.Errorf("ShardingKey: %w", err)
@@ -46,6 +51,33 @@ func (m *Message) check(maxSize int) error {
 	return nil
 }
 
+func (m *Message) checkDelay() error {
+	switch {
+	case m.DelayLevel < 0 || m.DelayLevel > maxDelayLevel:
+		return fmt.Errorf("DelayLevel: %d is none of 0 (no delay) and 1 to %d", m.DelayLevel, maxDelayLevel)
+	case m.Delay < 0:
+		return fmt.Errorf("Delay: %v is negative; 0 delivers at once", m.Delay)
+	case m.DelayLevel != 0 && m.timed():
+		return errors.New("DelayLevel: is set beside Delay or DeliverAt: choose one")
+	case m.Delay != 0 && !m.DeliverAt.IsZero():
+		return errors.New("Delay: is set beside DeliverAt: choose one")
+	}
+	return nil
+}
+
+func (m *Message) checkQueue() error {
+	switch q := m.Queue; {
+	case q == (rocketkit.Queue{}):
+	case q.Topic != "" && q.Topic != m.Topic:
+		return fmt.Errorf("is of topic %s, the message of %s", shorten(q.Topic), shorten(m.Topic))
+	case q.Broker == "":
+		return fmt.Errorf("number %d, but without a broker: take one that Queues gives", q.ID)
+	case q.ID < 0 || q.ID > math.MaxInt32:
+		return fmt.Errorf("%d is no queue's number", q.ID)
+	}
+	return nil
+}
+
 // checkInBatch tells what is wrong with a message of a batch that begins with first.
 func (m *Message) checkInBatch(first *Message, maxSize int) error {
 	switch {
@@ -53,8 +85,14 @@ func (m *Message) checkInBatch(first *Message, maxSize int) error {
 		return fmt.Errorf("Topic: %s, but the batch is for %s: a batch has one topic", shorten(m.Topic), first.Topic)
 	case m.ShardingKey != first.ShardingKey:
 		return fmt.Errorf("ShardingKey: %s, but message 0 has %s: a batch goes to one queue", shorten(m.ShardingKey), shorten(first.ShardingKey))
+	case m.Queue != first.Queue:
+		return fmt.Errorf("Queue: %v, but message 0 has %v: a batch goes to one queue", m.Queue, first.Queue)
 	case m.DelayLevel != 0:
 		return errors.New("DelayLevel: brokers don't delay batches: use Send")
+	case m.Delay != 0:
+		return errors.New("Delay: brokers don't delay batches: use Send")
+	case !m.DeliverAt.IsZero():
+		return errors.New("DeliverAt: brokers don't delay batches: use Send")
 	}
 	return m.check(maxSize)
 }

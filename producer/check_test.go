@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/producer"
@@ -49,6 +50,12 @@ func TestBadMessages(t *testing.T) {
 		"send orders: Body: 1001 bytes, over MaxMessageSize of 1000": func(m *producer.Message) { m.Body = make([]byte, 1001) },
 		"DelayLevel: -1":                  func(m *producer.Message) { m.DelayLevel = -1 },
 		"DelayLevel: 19":                  func(m *producer.Message) { m.DelayLevel = 19 },
+		"Delay: -1s is negative":          func(m *producer.Message) { m.Delay = -time.Second },
+		"DelayLevel: is set beside Delay": func(m *producer.Message) { m.DelayLevel, m.Delay = 1, 1 },
+		"Delay: is set beside DeliverAt":  func(m *producer.Message) { m.DeliverAt, m.Delay = time.Now(), 1 },
+		`Queue: is of topic "refunds"`:    func(m *producer.Message) { m.Queue = rocketkit.Queue{Topic: "refunds", Broker: "a"} },
+		"Queue: number 1, but without a":  func(m *producer.Message) { m.Queue.ID = 1 },
+		"Queue: -1 is no queue's number":  func(m *producer.Message) { m.Queue = rocketkit.Queue{Broker: "a", ID: -1} },
 		`Tag: "a||b"`:                     func(m *producer.Message) { m.Tag = "a||b" },
 		`Tag: " a"`:                       func(m *producer.Message) { m.Tag = " a" },
 		`Tag: "a\x01"`:                    func(m *producer.Message) { m.Tag = "a\x01" },
@@ -74,6 +81,9 @@ func TestBadMessages(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), says) || producer.Retryable(err) || len(err.Error()) > 500 {
 			t.Errorf("%v, want it to say %q", err, says)
 		}
+		if err := p.SendOneWay(t.Context(), m); err == nil || !strings.HasPrefix(err.Error(), "producer: send one-way") {
+			t.Errorf("one-way: %v", err)
+		}
 		_, batchErr := p.SendBatch(t.Context(), []producer.Message{m})
 		if batchErr == nil || !strings.HasPrefix(batchErr.Error(), "producer: send batch") || !strings.Contains(batchErr.Error(), "message 0: ") {
 			t.Errorf("in a batch: %v", batchErr)
@@ -91,6 +101,9 @@ func TestBadBatches(t *testing.T) {
 	for says, second := range map[string]producer.Message{
 		`message 1: Topic: "refunds", but the batch is for orders`: {Topic: "refunds", Body: []byte("x"), ShardingKey: "k"},
 		`message 1: ShardingKey: "", but message 0 has "k"`:        {Topic: "orders", Body: []byte("x")},
+		"message 1: Queue: /a/0, but message 0 has":                {Topic: "orders", Body: []byte("x"), ShardingKey: "k", Queue: rocketkit.Queue{Broker: "a"}},
+		"message 1: Delay: brokers don't delay batches":            {Topic: "orders", Body: []byte("x"), ShardingKey: "k", Delay: 1},
+		"message 1: DeliverAt: brokers don't delay batches":        {Topic: "orders", Body: []byte("x"), ShardingKey: "k", DeliverAt: time.Now()},
 		"message 1: DelayLevel: brokers don't delay batches":       {Topic: "orders", Body: []byte("x"), ShardingKey: "k", DelayLevel: 1},
 		"over MaxMessageSize with message 1":                       {Topic: "orders", Body: make([]byte, 900), ShardingKey: "k"},
 	} {

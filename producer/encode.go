@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/internal/send"
 )
 
 // appendProperties appends what the broker stores beside the body.
@@ -25,6 +27,12 @@ func appendProperties(dst []byte, m *Message, id string, added []hook.Property) 
 	if m.DelayLevel != 0 {
 		dst = protocol.AppendProperty(dst, protocol.PropertyDelayLevel, strconv.Itoa(m.DelayLevel))
 	}
+	switch {
+	case m.Delay > 0:
+		dst = protocol.AppendProperty(dst, protocol.PropertyTimerDelayMillis, strconv.FormatInt(upMillis(m.Delay), 10))
+	case !m.DeliverAt.IsZero():
+		dst = protocol.AppendProperty(dst, protocol.PropertyTimerDeliverMillis, strconv.FormatInt(m.DeliverAt.UnixMilli(), 10))
+	}
 	for name, value := range m.Properties {
 		dst = protocol.AppendProperty(dst, name, value)
 	}
@@ -33,6 +41,37 @@ func appendProperties(dst []byte, m *Message, id string, added []hook.Property) 
 	}
 	return dst
 }
+
+// upMillis is a delay in whole ms, no shorter than it was.
+func upMillis(d time.Duration) int64 {
+	ms := d.Milliseconds()
+	if time.Duration(ms)*time.Millisecond < d {
+		ms++
+	}
+	return ms
+}
+
+// request makes the request of a message that has been checked. Its properties lie in scratch.
+func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.Property) (send.Request, error) {
+	*scratch = appendProperties((*scratch)[:0], m, id, added)
+	if err := checkPropertiesSize(len(*scratch)); err != nil {
+		return send.Request{}, err
+	}
+	return send.Request{
+		Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
+	}, nil
+}
+
+// queue is the one that the message is bound to; nil when there is none.
+func (m *Message) queue() *protocol.Queue {
+	if m.Queue == (rocketkit.Queue{}) {
+		return nil
+	}
+	return &protocol.Queue{Broker: m.Queue.Broker, ID: int32(m.Queue.ID)}
+}
+
+// timed tells whether the message needs a broker with timers.
+func (m *Message) timed() bool { return m.Delay > 0 || !m.DeliverAt.IsZero() }
 
 // newIDs makes ids for n messages.
 func (p *Producer) newIDs(n int) []string {

@@ -2,6 +2,7 @@ package producer_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type sent struct {
 	fields frame.Fields
 	props  protocol.Properties
 	batch  bool
+	oneWay bool
 	body   []byte
 }
 
@@ -43,6 +45,8 @@ type fake struct {
 
 	// answer gives a broker's answer to a send: a code, and a remark. nil, or code 0, stores it; hold never answers.
 	answer func(s sent) (code int32, remark string)
+
+	version int32 // that answers bear; 0 means 5.5.0
 
 	mu      sync.Mutex
 	routes  map[string]protocol.TopicRoute // by physical topic
@@ -131,10 +135,10 @@ func (f *fake) serve(c net.Conn, address string) {
 		}
 		f.group.Go(func() { // so that a slow answer holds no other
 			answer := f.handle(strings.TrimSuffix(address, ":10911"), req)
-			if answer == nil {
+			if answer == nil || req.IsOneWay() {
 				return
 			}
-			answer.Opaque, answer.Flag = req.Opaque, 1
+			answer.Opaque, answer.Flag, answer.Version = req.Opaque, 1, cmp.Or(f.version, 513)
 			b, err := frame.Append(nil, answer)
 			if err != nil {
 				panic(err)
@@ -194,7 +198,7 @@ func (f *fake) store(broker string, req *frame.Frame) *frame.Frame {
 	queue, _ := strconv.Atoi(get("e"))
 	s := sent{
 		broker: broker, topic: get("b"), queue: queue, fields: req.Fields, props: protocol.Properties(get("i")),
-		batch: req.Code == protocol.ReqSendBatch, body: req.Body,
+		batch: req.Code == protocol.ReqSendBatch, oneWay: req.IsOneWay(), body: req.Body,
 	}
 	f.mu.Lock()
 	f.sends = append(f.sends, s)

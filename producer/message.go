@@ -2,6 +2,7 @@ package producer
 
 import (
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
@@ -25,12 +26,27 @@ type Message struct {
 	// same queues and masters.
 	ShardingKey string
 
+	// Queue, when not zero, is the queue to send to, one of [Producer.Queues]; its Topic may be left empty. One that the
+	// topic hasn't got is an error that lists those it has. While the queue's broker is away, Send waits for it as long as
+	// its context lets it. A ShardingKey then travels with the message and chooses nothing.
+	Queue rocketkit.Queue
+
 	// Properties are the sender's own. The names that RocketMQ gives a meaning are refused.
 	Properties map[string]string
 
 	// DelayLevel, 1 to 18, has the broker deliver the message later: 1 s, 5 s, 10 s, 30 s, 1 to 10 min in steps of one
 	// minute, 20 min, 30 min, 1 h, 2 h, unless it was configured otherwise (messageDelayLevel). 0 delivers at once.
+	// At most one of DelayLevel, Delay and DeliverAt is set.
 	DelayLevel int
+
+	// Delay has the broker deliver the message that much later than it stores it, in ms, upwards. 0 delivers at once. The
+	// broker's timers tick each second (timerPrecisionMs): the message comes up to a tick or two late, never early. They
+	// reach 3 days (timerMaxDelaySec); what is beyond is refused. Brokers before 5.0 have no timers: there it is an error.
+	Delay time.Duration
+
+	// DeliverAt is when the broker delivers the message by its own clock, in whole ms. Zero, and any time that has passed,
+	// is at once. It is like Delay otherwise.
+	DeliverAt time.Time
 }
 
 // Receipt says where a message was stored.
@@ -41,13 +57,17 @@ type Receipt struct {
 	// OffsetID names the broker and the place in its commit log.
 	OffsetID string
 
-	// Queue is where the message was stored, and Offset its place there. Of a delayed message the Offset is that in the
-	// broker's delay queue.
+	// Queue is where the message was stored, and Offset its place there. Of a delayed message Queue is where it is to be
+	// delivered; Offset and OffsetID tell where it waits until then, in a topic of the broker's own.
 	Queue  rocketkit.Queue
 	Offset int64
 
 	// Status says how safely it was stored. The zero value is the best.
 	Status Status
+
+	// RecallHandle is what [Producer.Recall] takes; set for messages with a Delay or DeliverAt that lay ahead, by brokers
+	// of 5.3.2 and later.
+	RecallHandle string
 }
 
 // Status says how safely a message was stored (RocketMQ's enum SendStatus). With each of them the broker has the message
@@ -73,6 +93,8 @@ func receipt(topic, id string, r send.Result) Receipt {
 		Queue:    rocketkit.Queue{Topic: topic, Broker: r.Broker, ID: int(r.QueueID)},
 		Offset:   r.QueueOffset,
 		Status:   Status(r.Status),
+
+		RecallHandle: r.RecallHandle,
 	}
 }
 

@@ -147,16 +147,16 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
-	*scratch = appendProperties((*scratch)[:0], m, id, added)
-	if err := checkPropertiesSize(len(*scratch)); err != nil {
+	r, err := p.request(scratch, m, id, added)
+	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	return p.send(ctx, m.Topic, topic, &send.Request{Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey})
+	return p.send(ctx, m.Topic, topic, &r)
 }
 
 // SendBatch stores messages of one topic together, in their order, in one queue, with one request (SEND_BATCH_MESSAGE
 // 320): all of them or none. It returns a receipt for each, and is like [Producer.Send] otherwise. All must have the same
-// ShardingKey, or none; none may have a DelayLevel, as brokers don't delay batches. Together they may be as large as
+// ShardingKey, or none, and the same Queue; none may be delayed, as brokers don't delay batches. Together they may be as large as
 // one message, see Config.MaxMessageSize. No messages are stored at once.
 func (p *Producer) SendBatch(ctx context.Context, messages []Message) ([]Receipt, error) {
 	if !p.sends.enter() {
@@ -190,7 +190,9 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send batch %s: %w", messages[0].Topic, err)
 	}
-	return p.send(ctx, messages[0].Topic, topic, &send.Request{Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey})
+	return p.send(ctx, messages[0].Topic, topic, &send.Request{
+		Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
+	})
 }
 
 // send sends, and does what the first stored message calls for.

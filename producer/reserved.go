@@ -19,6 +19,10 @@ func reserved(name string) (field string, ok bool) {
 		return "ShardingKey", true
 	case protocol.PropertyDelayLevel:
 		return "DelayLevel", true
+	case protocol.PropertyTimerDelayMillis, protocol.PropertyTimerDelaySeconds:
+		return "Delay", true
+	case protocol.PropertyTimerDeliverMillis:
+		return "DeliverAt", true
 	case protocol.PropertyWait, protocol.PropertyRetryTopic, protocol.PropertyOriginGroup, protocol.PropertyRealTopic,
 		protocol.PropertyRealQueueID, protocol.PropertyPrepared, protocol.PropertyProducerGroup,
 		protocol.PropertyMinOffset, protocol.PropertyMaxOffset, protocol.PropertyOriginMessageID,
@@ -29,8 +33,7 @@ func reserved(name string) (field string, ok bool) {
 		protocol.PropertyPreparedOffset, protocol.PropertyTransactionID, protocol.PropertyTransactionChecks,
 		protocol.PropertyInstanceID, protocol.PropertyCorrelationID, protocol.PropertyReplyTo, protocol.PropertyTTL,
 		protocol.PropertyCluster, protocol.PropertyMessageType, protocol.PropertyPopCheckpoint,
-		protocol.PropertyFirstPopTime, protocol.PropertyTraceContext, protocol.PropertyTimerDelaySeconds,
-		protocol.PropertyTimerDelayMillis, protocol.PropertyTimerDeliverMillis, protocol.PropertyTimerOutMillis,
+		protocol.PropertyFirstPopTime, protocol.PropertyTraceContext, protocol.PropertyTimerOutMillis,
 		protocol.PropertyBornHost, protocol.PropertyBornTimestamp, protocol.PropertyCRC32,
 		protocol.PropertyDLQOriginTopic, protocol.PropertyDLQOriginMessageID:
 		return "", true

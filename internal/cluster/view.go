@@ -28,6 +28,14 @@ func (v *View) Call(ctx context.Context, address string, req *frame.Frame) (*fra
 	return answer, nil
 }
 
+// Tell sends a request one-way: nil means that it stands in line to be written, not that it arrived.
+func (v *View) Tell(ctx context.Context, address string, req *frame.Frame) error {
+	if err := v.remote.Send(ctx, address, req); err != nil {
+		return fmt.Errorf("%s: %w", protocol.RequestName(req.Code), err)
+	}
+	return nil
+}
+
 // Ask sends a request to the name servers, beginning with the one that answered last, and returns the first answer,
 // whatever code it bears. Each gets the request time-out.
 func (v *View) Ask(ctx context.Context, req *frame.Frame) (*frame.Frame, error) {

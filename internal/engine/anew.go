@@ -55,7 +55,7 @@ func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
 		return nil
 	}
 	becomes := "is kept as a dead letter"
-	if answer.Version < firstTelling && level != levelDeadLetter { // see the 5.x rule above
+	if answer.Version < protocol.Version5 && level != levelDeadLetter { // see the 5.x rule above
 		becomes = "will be retried"
 	}
 	e.log.Warn("a failed message was stored anew: its broker has deleted it before it could be sent back",

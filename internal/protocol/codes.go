@@ -57,6 +57,7 @@ const (
 	ReqPushReply             int32 = 326 // broker to producer
 	ReqGetTopicConfig        int32 = 351 // not in 4.9
 	ReqGetGroupConfig        int32 = 352 // not in 4.9
+	ReqRecall                int32 = 370 // RECALL_MESSAGE, since 5.3.2
 )
 
 // Response codes, RocketMQ's classes RemotingSysResponseCode and ResponseCode.
@@ -129,6 +130,7 @@ var requestNames = map[int32]string{
 	ReqRegisterFilterServer: "REGISTER_FILTER_SERVER", ReqRunningInfo: "GET_CONSUMER_RUNNING_INFO",
 	ReqConsumeDirectly: "CONSUME_MESSAGE_DIRECTLY", ReqSendMessageV2: "SEND_MESSAGE_V2", ReqSendBatch: "SEND_BATCH_MESSAGE",
 	ReqPushReply: "PUSH_REPLY_MESSAGE_TO_CLIENT", ReqGetTopicConfig: "GET_TOPIC_CONFIG", ReqGetGroupConfig: "GET_SUBSCRIPTIONGROUP_CONFIG",
+	ReqRecall: "RECALL_MESSAGE",
 }
 
 var codeNames = map[int32]string{

@@ -2,6 +2,10 @@ package protocol
 
 import "fmt"
 
+// Version5 is the ordinal of V5_0_0, the first version with timers, in RocketMQ's MQVersion.Version: every answer bears
+// that of its server.
+const Version5 int32 = 413
+
 // What of RocketMQ's enum MQVersion.Version is regular: from 4.0.0 on each version is two ordinals, a snapshot's and its
 // own, and there are ten minors of ten patches.
 const (

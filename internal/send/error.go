@@ -80,6 +80,9 @@ func (s *sending) explain(err error) error {
 		return fmt.Errorf("the broker takes no body of %d bytes with properties of %d; its setting maxMessageSize is the limit: %w",
 			len(s.request.Body), len(s.request.Properties), err)
 	}
+	if answer := (*protocol.Error)(nil); errors.As(err, &answer) && tooLate(answer) {
+		return fmt.Errorf("to be delivered later than the broker's timers reach, by its setting timerMaxDelaySec, which is 3 days by default: %w", err)
+	}
 	if errors.Is(err, remoting.ErrClosed) {
 		return fmt.Errorf("the Client: %w", rocketkit.ErrClosed)
 	}

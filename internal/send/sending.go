@@ -10,17 +10,14 @@ import (
 	"github.com/rocketkit/rocketkit/internal/route"
 )
 
-var (
-	errNoQueue  = errors.New("no queue of this topic can be written to now: its brokers' masters are down, or it is read-only")
-	errNoMaster = errors.New("the queue's broker has no master now")
-)
-
 // sending is one Send under way. A round is one attempt on each broker.
 type sending struct {
 	topic    *Topic
 	request  *Request
 	begun    time.Time
+	oneWay   bool
 	route    *route.Route   // of the last attempt; nil when there was none
+	queue    protocol.Queue // of the last attempt; zero when there was none
 	pinned   protocol.Queue // a sharding key's queue, once chosen
 	attempts int
 	rounds   int
@@ -33,31 +30,41 @@ type sending struct {
 // attempt sends the request to one queue.
 func (s *sending) attempt(ctx context.Context) (Result, error) {
 	s.attempts++
-	r, err := s.topic.sender.view.Routes().Get(ctx, s.topic.physical)
-	s.route = r
+	address, err := s.target(ctx)
 	if err != nil {
 		return Result{}, err
-	}
-	queue, err := s.choose(r)
-	if err != nil {
-		return Result{}, err
-	}
-	address, ok := r.Master(queue.Broker)
-	if !ok {
-		return Result{}, errNoMaster
 	}
 	begun := time.Now()
-	result, err := s.put(ctx, queue, address)
+	result, err := s.put(ctx, s.queue, address)
 	faults := &s.topic.sender.faults
 	if err == nil {
-		faults.worked(queue.Broker)
-		return Result{SendResult: result, Broker: queue.Broker, Address: address}, nil
+		if !s.oneWay { // which says nothing of the broker
+			faults.worked(s.queue.Broker)
+		}
+		return Result{SendResult: result, Broker: s.queue.Broker, Address: address}, nil
 	}
-	s.tried = append(s.tried, queue.Broker)
+	s.tried = append(s.tried, s.queue.Broker)
 	if avoid := avoidance(ctx, err, time.Since(begun)); avoid > 0 {
-		faults.failed(queue.Broker, avoid)
+		faults.failed(s.queue.Broker, avoid)
 	}
 	return Result{}, err
+}
+
+// target sets the queue of this attempt, and gives its broker's address.
+func (s *sending) target(ctx context.Context) (address string, err error) {
+	s.queue = protocol.Queue{}
+	s.route, err = s.topic.sender.view.Routes().Get(ctx, s.topic.physical)
+	if err != nil {
+		return "", err
+	}
+	if s.queue, err = s.choose(ctx, s.route); err != nil {
+		return "", err
+	}
+	address, ok := s.route.Master(s.queue.Broker)
+	if !ok {
+		return "", errNoMaster
+	}
+	return address, nil
 }
 
 // put makes one request of it.
@@ -67,6 +74,7 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		ProducerGroup: s.request.Group,
 		Topic:         s.topic.physical,
 		QueueID:       queue.ID,
+		SysFlag:       s.request.SysFlag,
 		BornTime:      s.begun.UnixMilli(),
 		Properties:    s.request.Properties,
 		BrokerName:    queue.Broker,
@@ -78,36 +86,26 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		defer cancel()
 		ctx = limited
 	}
+	if s.request.Timed {
+		if err := s.topic.sender.checkTimers(ctx, queue, address); err != nil {
+			return protocol.SendResult{}, err
+		}
+	}
+	if s.oneWay {
+		return protocol.SendResult{QueueID: queue.ID}, view.Tell(ctx, address, req)
+	}
 	answer, err := view.Call(ctx, address, req)
 	if err != nil {
 		return protocol.SendResult{}, err
 	}
 	result, err := protocol.ParseSendResult(answer)
+	if err == nil && s.request.Timed && answer.Version < protocol.Version5 {
+		return result, deliveredEarly(queue, answer.Version)
+	}
 	if refusal := (*protocol.Error)(nil); errors.As(err, &refusal) {
 		refusal.Request, refusal.Address = req.Code, address
 	}
 	return result, err
-}
-
-// choose picks the queue of the next attempt.
-func (s *sending) choose(r *route.Route) (protocol.Queue, error) {
-	if key := s.request.ShardingKey; key != "" {
-		if s.pinned == (protocol.Queue{}) {
-			if len(r.Write) == 0 {
-				return protocol.Queue{}, errNoQueue
-			}
-			s.pinned = r.Write[hashIndex(key, len(r.Write))]
-		}
-		return s.pinned, nil
-	}
-	if len(r.Write) == 0 {
-		return protocol.Queue{}, errNoQueue
-	}
-	turn := s.topic.turn.Add(1)
-	if len(s.tried) == 0 && s.topic.sender.faults.none() {
-		return r.Write[turn%uint32(len(r.Write))], nil
-	}
-	return s.chooseAround(r.Write, turn), nil
 }
 
 // chooseAround picks among the queues of brokers that this send hasn't tried in this round, and of those the ones that
@@ -142,7 +140,7 @@ func (s *sending) chooseAround(queues []protocol.Queue, turn uint32) protocol.Qu
 
 // another tells whether this round has a broker left to try now.
 func (s *sending) another() bool {
-	if s.request.ShardingKey != "" || s.route == nil || s.why == moved { // all brokers' queues may have moved
+	if s.bound() || s.route == nil || s.why == moved { // all brokers' queues may have moved
 		return false
 	}
 	return slices.ContainsFunc(s.route.Write, func(q protocol.Queue) bool { return !slices.Contains(s.tried, q.Broker) })

@@ -20,8 +20,9 @@ const (
 
 // Sender sends for one tenant, and remembers which brokers failed just now. Safe for concurrent use.
 type Sender struct {
-	view   *cluster.View
-	faults faults
+	view     *cluster.View
+	faults   faults
+	versions versions
 }
 
 // New makes a Sender. It starts nothing.
@@ -51,12 +52,18 @@ type Request struct {
 	Properties []byte // encoded; empty for a batch, whose messages have their own
 	Body       []byte // never empty: brokers refuse a message without a body
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
+	SysFlag    int32  // protocol's Sys bits
+	Timed      bool   // Properties say when to deliver: only a broker with timers may get it
 
 	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
 	ShardingKey string
+
+	// Queue, when not nil, is the queue to send to, by its broker and number, whatever the ShardingKey is.
+	Queue *protocol.Queue
 }
 
-// Result is a broker's answer to a message it stored. When Send fails, only Attempts is set.
+// Result is a broker's answer to a message it stored. When Send fails, only Attempts is set, with the Broker and QueueID
+// that it tried last, if it tried one.
 type Result struct {
 	protocol.SendResult
 	Broker   string
@@ -68,7 +75,32 @@ type Result struct {
 // also bounded by the Client's request time-out.
 func (t *Topic) Send(ctx context.Context, r *Request) (Result, error) {
 	s := sending{topic: t, request: r, begun: time.Now()}
+	return s.run(ctx)
+}
+
+// SendOneWay returns once the request stands in line to be written to a broker, which answers nothing: whether it is
+// stored isn't known. A broker that can't be connected is no reason to give up as long as another may be sent to; after
+// that it fails. Of the Result only Broker, Address, QueueID and Attempts are set.
+func (t *Topic) SendOneWay(ctx context.Context, r *Request) (Result, error) {
+	s := sending{topic: t, request: r, begun: time.Now(), oneWay: true}
+	return s.run(ctx)
+}
+
+// Queues gives the queues that can be written to, in the Java client's order. They mustn't be changed.
+func (t *Topic) Queues(ctx context.Context) ([]protocol.Queue, error) {
+	r, err := t.sender.view.Route(ctx, t.physical)
+	if err != nil {
+		return nil, err
+	}
+	return r.Write, nil
+}
+
+func (s *sending) run(ctx context.Context) (Result, error) {
 	result, err := s.send(ctx)
+	if err != nil {
+		result = Result{Broker: s.queue.Broker}
+		result.QueueID = s.queue.ID
+	}
 	result.Attempts = s.attempts
 	return result, err
 }
@@ -91,6 +123,11 @@ func (s *sending) send(ctx context.Context) (Result, error) {
 		}
 		if s.another() {
 			continue
+		}
+		if s.oneWay {
+			failure := s.failed(err)
+			failure.Retryable = s.why != denied
+			return Result{}, failure
 		}
 		if err := s.again(ctx); err != nil {
 			return Result{}, s.failed(err)

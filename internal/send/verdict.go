@@ -29,7 +29,10 @@ func verdictOf(err error) verdict {
 	if answer := (*protocol.Error)(nil); errors.As(err, &answer) {
 		return verdictOfAnswer(answer)
 	}
-	for _, final := range []error{remoting.ErrClosed, frame.ErrTooLarge, route.ErrNoRoute, protocol.ErrMalformed} {
+	if errors.Is(err, errNoTimers) {
+		return denied
+	}
+	for _, final := range []error{remoting.ErrClosed, frame.ErrTooLarge, route.ErrNoRoute, protocol.ErrMalformed, errNoSuchQueue, errDelivered} {
 		if errors.Is(err, final) {
 			return refused
 		}
@@ -40,7 +43,7 @@ func verdictOf(err error) verdict {
 func verdictOfAnswer(e *protocol.Error) verdict {
 	switch e.Code {
 	case protocol.CodeSystemError:
-		if tooLarge(e) {
+		if tooLarge(e) || timersOff(e) {
 			return refused
 		}
 		return busy
@@ -61,8 +64,18 @@ func verdictOfAnswer(e *protocol.Error) verdict {
 // tooLarge tells whether a broker refused a message for its size. A batch over the limit makes it throw, which comes
 // as SYSTEM_ERROR and would be so each time.
 func tooLarge(e *protocol.Error) bool {
-	return e.Code == protocol.CodeMessageIllegal ||
+	return e.Code == protocol.CodeMessageIllegal && !tooLate(e) ||
 		e.Code == protocol.CodeSystemError && strings.Contains(e.Remark, "message body size exceeded")
+}
+
+// tooLate tells whether a broker refused a message because it was to be delivered later than its timers reach.
+func tooLate(e *protocol.Error) bool {
+	return e.Code == protocol.CodeMessageIllegal && strings.Contains(e.Remark, "timer message illegal")
+}
+
+// timersOff tells whether a broker refused a timed message because it is set to have no timers.
+func timersOff(e *protocol.Error) bool {
+	return e.Code == protocol.CodeSystemError && strings.Contains(e.Remark, "timerWheelEnable")
 }
 
 const (
