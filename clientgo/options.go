@@ -19,7 +19,7 @@ type rule struct {
 // export, of which it exports the fields: they are applied to such a struct here, and read back.
 type settings struct {
 	fields reflect.Value
-	rules   rules
+	rules  rules
 }
 
 func configError(format string, args ...any) error {

@@ -36,6 +36,9 @@ func appendProperties(dst []byte, m *Message, id string, added []hook.Property) 
 	for name, value := range m.Properties {
 		dst = protocol.AppendProperty(dst, name, value)
 	}
+	for _, c := range m.carried {
+		dst = protocol.AppendProperty(dst, c.Name, c.Value)
+	}
 	for _, a := range added {
 		dst = protocol.AppendProperty(dst, a.Name, a.Value)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
 )
@@ -47,6 +48,14 @@ type Message struct {
 	// DeliverAt is when the broker delivers the message by its own clock, in whole ms. Zero, and any time that has passed,
 	// is at once. It is like Delay otherwise.
 	DeliverAt time.Time
+
+	carried []hook.Property
+}
+
+// Carry has the message take along properties that Properties refuses because RocketMQ's clients give them a meaning. It
+// is for rocketkit's own packages, such as the bridge from rocketmq-client-go: its parameter's type is internal.
+func (m *Message) Carry(properties ...hook.Property) {
+	m.carried = append(m.carried[:len(m.carried):len(m.carried)], properties...)
 }
 
 // Receipt says where a message was stored.
