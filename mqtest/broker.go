@@ -90,6 +90,7 @@ var handlers = map[int32]func(*broker, *call) *frame.Frame{
 	protocol.ReqDeleteGroup:          (*broker).deleteGroup,
 	protocol.ReqGetGroupConfig:       (*broker).groupConfig,
 	protocol.ReqListGroups:           (*broker).groupConfigs,
+	protocol.ReqRecall:               (*broker).recall,
 }
 
 func newBroker(c *Cluster, i int) *broker {

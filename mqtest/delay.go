@@ -14,6 +14,12 @@ const (
 	timerMost      = 3 * 24 * time.Hour
 )
 
+// What timers note of their messages, of MessageConst.
+const (
+	propertyTimerEnqueue = "TIMER_ENQUEUE_MS"
+	propertyTimerDequeue = "TIMER_DEQUEUE_MS"
+)
+
 func delayLevel(props properties) int {
 	level, _ := strconv.Atoi(props.get(protocol.PropertyDelayLevel))
 	return level
@@ -90,8 +96,19 @@ func (b *broker) deliverAt(r *record, due time.Time) {
 		topic, _ := m.Properties.Get(protocol.PropertyRealTopic)
 		queue, _ := m.Properties.Get(protocol.PropertyRealQueueID)
 		id, _ := strconv.Atoi(queue)
+		if m.Topic == topicTimer {
+			m.Properties = timed(m.Properties, m.StoreMillis, b.millis())
+		}
 		m.Topic, m.QueueID, m.StoreMillis = topic, int32(id), b.millis()
-		// Its properties stay as they are: a delivered message still says which level it had and where it was to go.
+		// The others stay as they are: a delivered message still says which level it had and where it was to go.
 		b.storeMessage(m)
 	})
+}
+
+// timed adds what a broker's timers note of a message: when it got to them, and when it left (TimerMessageStore).
+func timed(block protocol.Properties, came, left int64) protocol.Properties {
+	props := readProperties(block)
+	props.set(propertyTimerEnqueue, strconv.FormatInt(came, 10))
+	props.set(propertyTimerDequeue, strconv.FormatInt(left, 10))
+	return props.block()
 }

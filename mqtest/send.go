@@ -94,7 +94,7 @@ func (b *broker) sendOne(c *call, m *protocol.SendMessage, limited bool) *frame.
 	}
 	return protocol.SendResult{
 		OffsetID: r.msg.OffsetID(), QueueID: queue, QueueOffset: r.msg.QueueOffset,
-		TransactionID: props.get(protocol.PropertyUniqueKey), Region: defaultRegion,
+		TransactionID: props.get(protocol.PropertyUniqueKey), Region: defaultRegion, RecallHandle: b.recallHandle(r),
 	}.Answer()
 }
 

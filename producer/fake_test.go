@@ -48,6 +48,9 @@ type fake struct {
 
 	version int32 // that answers bear; 0 means 5.5.0
 
+	// recall gives a broker's answer to a recall; by default all succeed.
+	recall func(handle protocol.RecallHandle) (code int32, remark string)
+
 	mu      sync.Mutex
 	routes  map[string]protocol.TopicRoute // by physical topic
 	down    map[string]bool                // addresses that can't be connected
@@ -156,6 +159,8 @@ func (f *fake) handle(broker string, req *frame.Frame) *frame.Frame {
 		return f.giveRoute(req)
 	case protocol.ReqSendMessageV2, protocol.ReqSendBatch:
 		return f.store(broker, req)
+	case protocol.ReqRecall:
+		return f.giveRecall(req)
 	case protocol.ReqHeartbeat:
 		h, err := protocol.ParseHeartbeat(req)
 		if err != nil {
@@ -169,6 +174,20 @@ func (f *fake) handle(broker string, req *frame.Frame) *frame.Frame {
 		f.note("leave " + group)
 	}
 	return &frame.Frame{}
+}
+
+func (f *fake) giveRecall(req *frame.Frame) *frame.Frame {
+	text, _ := req.Fields.Get("recallHandle")
+	handle, err := protocol.ParseRecallHandle(text)
+	if err != nil {
+		return &frame.Frame{Code: protocol.CodeIllegalOperation, Remark: err.Error()}
+	}
+	if f.recall != nil {
+		if code, remark := f.recall(handle); code != 0 {
+			return &frame.Frame{Code: code, Remark: remark}
+		}
+	}
+	return &frame.Frame{Fields: frame.Fields{{Key: "msgId", Value: handle.ID}}}
 }
 
 func (f *fake) note(member string) {

@@ -15,6 +15,7 @@ import (
 // Error is why a Send failed. It unwraps to the last attempt's failure, and to the context's end when that was the
 // reason to stop.
 type Error struct {
+	Op        string // "send" or "recall"
 	Topic     string // logical
 	Attempts  int
 	Took      time.Duration
@@ -26,7 +27,7 @@ type Error struct {
 // Error gives the topic, how often and how long it was tried, and why it failed.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "send %s", e.Topic)
+	fmt.Fprintf(&b, "%s %s", e.Op, e.Topic)
 	if e.Attempts > 1 || e.Attempts == 1 && e.Ended != nil {
 		plural := "s"
 		if e.Attempts == 1 {
@@ -55,7 +56,7 @@ func (e *Error) Unwrap() []error {
 }
 
 // ended is the error when ctx has.
-func (s *sending) ended(ctx context.Context) error {
+func (s *sending) ended(ctx context.Context) *Error {
 	err := s.failed(s.last)
 	err.Ended, err.Retryable = ctx.Err(), true
 	if cause := context.Cause(ctx); !errors.Is(cause, err.Ended) {
@@ -67,6 +68,7 @@ func (s *sending) ended(ctx context.Context) error {
 // failed is the error when last is reason enough to stop.
 func (s *sending) failed(last error) *Error {
 	return &Error{
+		Op:       "send",
 		Topic:    s.topic.logical,
 		Attempts: s.attempts,
 		Took:     rounded(time.Since(s.begun)),

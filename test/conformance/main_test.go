@@ -9,7 +9,7 @@ import (
 )
 
 // rocketmq is the real cluster that the tests share.
-var rocketmq testcluster.Suite
+var rocketmq = testcluster.Suite{Config: testcluster.Config{BrokerProperties: map[string]string{"recallMessageEnable": "true"}}}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {

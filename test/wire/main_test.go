@@ -11,6 +11,7 @@ var rocketmq = testcluster.Suite{Config: testcluster.Config{BrokerProperties: ma
 	"transactionCheckInterval":   "2000",
 	"transactionTimeOut":         "1000",
 	"transactionOpBatchInterval": "100", // or what is settled is asked for all the same
+	"recallMessageEnable":        "true",
 }}}
 
 func TestMain(m *testing.M) { rocketmq.Main(m) }
