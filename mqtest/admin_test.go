@@ -273,8 +273,8 @@ func TestTransactions(t *testing.T) {
 		prepare("never settled")
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := cl.notices(protocol.ReqCheckTransaction); n != mostChecks {
-			t.Errorf("asked %d times, want %d", n, mostChecks)
+		if n := cl.notices(protocol.ReqCheckTransaction); n != 15 {
+			t.Errorf("asked %d times, want 15", n)
 		}
 		if n := len(c.Messages(topicUnsolved)); n != 1 {
 			t.Errorf("%d given up", n)

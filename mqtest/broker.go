@@ -27,6 +27,7 @@ type broker struct {
 	offsets      map[place]int64
 	waiting      map[*record]time.Time // delayed messages, until they are delivered
 	prepared     map[int64]*record     // transactions without an outcome, by commit-log offset
+	settled      map[int64]bool        // those with one, by their offset among the prepared
 	topicVersion protocol.DataVersion
 	groupVersion protocol.DataVersion
 
@@ -40,6 +41,7 @@ type broker struct {
 	holds       map[queueKey][]*hold
 	scan        *plan // looks for members that fell silent
 	check       *plan // looks for transactions to ask about
+	asked       int   // how often it did
 }
 
 // place is one queue as one group sees it.
@@ -101,6 +103,7 @@ func newBroker(c *Cluster, i int) *broker {
 		offsets:  map[place]int64{},
 		waiting:  map[*record]time.Time{},
 		prepared: map[int64]*record{},
+		settled:  map[int64]bool{},
 	}
 	b.store.init()
 	b.server = &server{

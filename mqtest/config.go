@@ -40,6 +40,10 @@ type Config struct {
 	// (transactionCheckInterval); 0 means 30 s.
 	TransactionTimeout, TransactionCheckInterval time.Duration
 
+	// TransactionCheckMax is how often producers are asked for an outcome before the broker gives up and moves the message
+	// to the topic TRANS_CHECK_MAX_TIME_TOPIC (transactionCheckMax). 0 means 15; at most 1,000.
+	TransactionCheckMax int
+
 	// TCP serves on the loopback interface rather than in memory, so that other programs and other languages' clients
 	// can connect; it doesn't work in a testing/synctest bubble.
 	TCP bool
@@ -70,6 +74,7 @@ func (c Config) complete() (Config, error) {
 	}{
 		{"NameServers", &c.NameServers, maxServers, 1},
 		{"Brokers", &c.Brokers, maxServers, 1},
+		{"TransactionCheckMax", &c.TransactionCheckMax, 1000, 15},
 		{"MaxMessageBytes", &c.MaxMessageBytes, 15 << 20, 4 << 20},
 	} {
 		if *n.value < 0 || *n.value > n.most {

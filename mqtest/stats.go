@@ -132,9 +132,9 @@ func (b *broker) runtimeInfo(*call) *frame.Frame {
 func (b *broker) brokerConfig(*call) *frame.Frame {
 	cfg := &b.cluster.cfg
 	body := fmt.Sprintf("brokerName=%s\nbrokerClusterName=%s\nbrokerId=0\nautoCreateTopicEnable=%t\nautoCreateSubscriptionGroup=%t\n"+
-		"maxMessageSize=%d\nenablePropertyFilter=false\nuseServerSideResetOffset=true\ntransactionTimeOut=%d\ntransactionCheckInterval=%d\n",
+		"maxMessageSize=%d\nenablePropertyFilter=false\nuseServerSideResetOffset=true\ntransactionTimeOut=%d\ntransactionCheckInterval=%d\ntransactionCheckMax=%d\n",
 		b.name, clusterName, cfg.AutoCreateTopics, !cfg.RequireGroups, cfg.MaxMessageBytes, cfg.TransactionTimeout.Milliseconds(),
-		cfg.TransactionCheckInterval.Milliseconds())
+		cfg.TransactionCheckInterval.Milliseconds(), cfg.TransactionCheckMax)
 	return &frame.Frame{Fields: frame.Fields{{Key: "version", Value: `{"counter":0,"stateVersion":0,"timestamp":0}`}}, Body: []byte(body)}
 }
 

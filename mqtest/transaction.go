@@ -10,8 +10,8 @@ import (
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// mostChecks is how often a producer is asked before a transaction is given up (transactionCheckMax).
-const mostChecks = 15
+// fileReserved is how old a prepared message gets before it is given up unasked (fileReservedTime).
+const fileReserved = 72 * time.Hour
 
 // prepare stores the first half of a transaction where no consumer sees it (TransactionalMessageBridge).
 func (b *broker) prepare(m protocol.Message, props properties) (*record, *frame.Frame) {
@@ -84,9 +84,11 @@ func (b *broker) commit(r *record, props properties) *frame.Frame {
 	return refusal
 }
 
-// settle notes that a prepared message has an outcome; a second one still finds it, as it does on a real broker.
+// settle notes that a prepared message has an outcome; a second one still finds it, as it does on a real broker. It is
+// this copy that has one: others, stored anew by checks, stay open.
 func (b *broker) settle(r *record) {
 	delete(b.prepared, r.msg.CommitLogOffset)
+	b.settled[r.msg.QueueOffset] = true
 	b.cluster.state.change()
 }
 
@@ -103,36 +105,54 @@ func (b *broker) planCheck() {
 	})
 }
 
-// immunity is how old a prepared message must be to be asked for; limited when the sender set it.
+// immunity is how old a prepared message must be to be asked for; limited when the sender set it, be it to nonsense.
 func (b *broker) immunity(props properties) (age time.Duration, limited bool) {
-	if n, err := strconv.Atoi(props.get(protocol.PropertyCheckImmunity)); err == nil && n >= 0 {
+	text := props.get(protocol.PropertyCheckImmunity)
+	if n, err := strconv.Atoi(text); err == nil && n != -1 {
 		return time.Duration(n) * time.Second, true
 	}
-	return b.cluster.cfg.TransactionTimeout, false
+	return b.cluster.cfg.TransactionTimeout, text != ""
 }
 
 // askProducers asks for every outcome that is due (TransactionalMessageServiceImpl.check). The prepared message is
-// stored anew with a higher count each time; what was asked too often is given up.
+// stored anew with a higher count each time; what was asked too often is given up. One that its sender wants left alone
+// for a while is stored anew and counted all the same, with the place it had at first, where its outcome is looked for.
 func (b *broker) askProducers() {
 	for _, at := range slices.Sorted(maps.Keys(b.prepared)) {
 		r := b.prepared[at]
 		props := readProperties(r.msg.Properties)
-		if age, _ := b.immunity(props); b.now().Sub(r.msg.BornTime()) <= age {
-			continue
-		}
+		age := b.now().Sub(r.msg.BornTime())
 		checks, _ := strconv.Atoi(props.get(protocol.PropertyTransactionChecks))
-		if checks >= mostChecks {
+		immunity, limited := b.immunity(props)
+		switch {
+		case checks >= b.cluster.cfg.TransactionCheckMax, age > fileReserved:
 			b.giveUp(r)
-			continue
+		case limited && age <= immunity:
+			delete(b.prepared, at)
+			first := props.get(protocol.PropertyPreparedOffset)
+			if first == "" {
+				first = strconv.FormatInt(r.msg.QueueOffset, 10)
+			}
+			if offset, _ := strconv.ParseInt(first, 10, 64); !b.settled[offset] {
+				props.set(protocol.PropertyPreparedOffset, first)
+				b.prepareAgain(r, props, checks+1)
+			}
+		case !limited && age >= 0 && age <= immunity:
+		default:
+			delete(b.prepared, at)
+			b.askProducer(b.prepareAgain(r, props, checks+1), props)
 		}
-		props.set(protocol.PropertyTransactionChecks, strconv.Itoa(checks+1))
-		again := r.msg
-		again.Properties, again.StoreMillis = props.block(), b.millis()
-		delete(b.prepared, at)
-		r = b.storeMessage(again)
-		b.prepared[r.msg.CommitLogOffset] = r
-		b.askProducer(r, props)
 	}
+}
+
+// prepareAgain stores a prepared message anew.
+func (b *broker) prepareAgain(r *record, props properties, checks int) *record {
+	props.set(protocol.PropertyTransactionChecks, strconv.Itoa(checks))
+	m := r.msg
+	m.Properties, m.StoreMillis = props.block(), b.millis()
+	r = b.storeMessage(m)
+	b.prepared[r.msg.CommitLogOffset] = r
+	return r
 }
 
 func (b *broker) giveUp(r *record) {
@@ -143,7 +163,7 @@ func (b *broker) giveUp(r *record) {
 	b.storeMessage(m)
 }
 
-// askProducer sends one member of the producer group the question (CHECK_TRANSACTION_STATE).
+// askProducer sends one member of the producer group, in turn, the question (CHECK_TRANSACTION_STATE).
 func (b *broker) askProducer(r *record, props properties) {
 	producers := b.producers[props.get(protocol.PropertyProducerGroup)]
 	if len(producers) == 0 {
@@ -153,7 +173,8 @@ func (b *broker) askProducer(r *record, props properties) {
 	queue, _ := strconv.Atoi(props.get(protocol.PropertyRealQueueID))
 	m.Topic, m.QueueID = props.get(protocol.PropertyRealTopic), int32(queue)
 	id := props.get(protocol.PropertyUniqueKey)
-	producers[int(r.msg.QueueOffset)%len(producers)].tell(protocol.CheckTransaction{
+	b.asked++
+	producers[b.asked%len(producers)].tell(protocol.CheckTransaction{
 		PreparedOffset: r.msg.QueueOffset, CommitLogOffset: r.msg.CommitLogOffset, MessageID: id, TransactionID: id,
 		OffsetID: r.msg.OffsetID(), BrokerName: b.name, Message: m,
 	}.Request())

@@ -5,9 +5,15 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/remoting"
+)
+
+const (
+	minFindPause = 100 * time.Millisecond
+	maxFindPause = 2 * time.Second
 )
 
 // membership puts the producer group into the Client's heartbeat, so that RocketMQ's tools list it. Sending needs no
@@ -16,12 +22,36 @@ type membership struct {
 	view   *cluster.View
 	member cluster.Member
 	begun  atomic.Bool
+	checks bool   // check-backs are served: all brokers are to know the group
+	end    func() // the serving of check-backs; nil without
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // ends the joining
 	left    bool
 	joined  bool
 	joining sync.WaitGroup
+}
+
+// serve has the group's check-backs answered, and joins.
+func (m *membership) serve(k cluster.Checker) {
+	m.checks, m.end = true, m.view.ServeChecks(m.member.Group, k)
+	m.join()
+}
+
+// findMasters asks the name servers for all brokers, until they have answered.
+func (m *membership) findMasters(ctx context.Context) {
+	for pause := minFindPause; ; pause = min(2*pause, maxFindPause) {
+		if err := m.view.FindMasters(ctx); err == nil || errors.Is(err, remoting.ErrClosed) {
+			return
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
 }
 
 // join joins once, in the background.
@@ -38,6 +68,9 @@ func (m *membership) join() {
 	m.stop = stop
 	m.joining.Go(func() {
 		defer stop()
+		if m.checks {
+			m.findMasters(ctx)
+		}
 		// Another Producer of this Client and group is the same member to brokers; the last to leave unregisters it.
 		err := m.view.Join(ctx, m.member)
 		m.mu.Lock()
@@ -53,7 +86,12 @@ func (m *membership) leave(ctx context.Context) {
 	if m.stop != nil {
 		m.stop()
 	}
+	end := m.end
+	m.end = nil
 	m.mu.Unlock()
+	if end != nil {
+		defer end()
+	}
 	joined := make(chan struct{})
 	go func() { m.joining.Wait(); close(joined) }()
 	select {

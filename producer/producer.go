@@ -40,6 +40,35 @@ type Config struct {
 	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
 	// (maxMessageSize), which must be as large.
 	MaxMessageSize int
+
+	// Check says what became of a transaction whose outcome a broker doesn't know: because the process that ran
+	// [Producer.Transact] was killed, its local step returned an error other than a [Rollback], or the broker couldn't be
+	// told. Needed for Transact. It looks up, by the message, whether the local step took effect, and returns nil when it
+	// did: the message is delivered. A Rollback says that it didn't and never will. Any other error, a panic and a
+	// time-out leave the message open: the broker asks again, 15 times in all (transactionCheckMax), each 30 s
+	// (transactionCheckInterval), and then gives up and moves the message to its topic TRANS_CHECK_MAX_TIME_TOPIC.
+	//
+	// A Check that finds no trace must not roll back while the local step may still run, in another process: compare the
+	// message's BornTime with how long a step takes at most. Two Checks of one message may run at once, in two processes.
+	//
+	// With Check, New makes the group known to all brokers that the name servers list, in the background, so that this
+	// instance is asked from its start, also about messages of instances that are gone. All producers of the Group, in all
+	// processes, must have a Check that can answer for all its topics: a broker asks any one of them. Check is called on
+	// many goroutines at once.
+	Check func(ctx context.Context, m *rocketkit.Message) error
+
+	// CheckAfter is how old a message of Transact must be before brokers ask about it (property
+	// CHECK_IMMUNITY_TIME_IN_SECONDS): how long a local step takes at most. After it the broker doesn't listen to Transact
+	// any more but asks, so that no step that is late meets a Check. In seconds, rounded up; at most 5 min, as each 30 s
+	// count as one of a broker's 15 checks. 0 leaves it to the broker (transactionTimeOut, 6 s), which listens to Transact
+	// at any time.
+	CheckAfter time.Duration
+
+	// CheckTimeout is when the context of a Check ends. 0 means 30 s.
+	CheckTimeout time.Duration
+
+	// MaxChecks is how many Checks run at once. 0 means 16. Up to 10,000 more wait, with bodies of 64 MiB.
+	MaxChecks int
 }
 
 func configError(field, format string, args ...any) error {
@@ -62,7 +91,7 @@ func (c Config) complete(names tenant.Names) (complete Config, physicalGroup str
 	case c.MaxMessageSize == 0:
 		c.MaxMessageSize = DefaultMaxMessageSize
 	}
-	return c, physicalGroup, nil
+	return c, physicalGroup, c.completeChecks()
 }
 
 // Producer sends messages for the tenant of its Client. Make it with New, one per process and group, and Close it before
@@ -75,6 +104,8 @@ type Producer struct {
 	ids    *protocol.IDs
 	sender *send.Sender
 
+	checks *transactions // nil without Config.Check
+
 	sends      gate
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
@@ -84,7 +115,7 @@ type Producer struct {
 }
 
 // New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
-// Send. An invalid cfg gives an error that names the field and wraps [rocketkit.ErrConfig].
+// Send, or with Config.Check in the background. An invalid cfg gives an error that names the field and wraps [rocketkit.ErrConfig].
 func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if client == nil {
 		return nil, configError("client", "nil; open one with rocketkit.Open")
@@ -94,7 +125,7 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Producer{
+	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
@@ -104,7 +135,12 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
 		topics:     map[string]*send.Topic{},
-	}, nil
+	}
+	if cfg.Check != nil {
+		p.checks = newTransactions(p)
+		p.membership.serve(p.checks)
+	}
+	return p, nil
 }
 
 // address reads the IP out of a client id, ip@instance; without one it is the zero Addr.
@@ -239,8 +275,8 @@ func (p *Producer) keep(name string, topic *send.Topic) {
 	}
 }
 
-// Close refuses new sends, waits for those under way, and takes the Producer off the brokers' lists. When ctx ends first,
-// Close returns an error that wraps ctx's, while those sends go on under their own contexts. It may be called again, to
+// Close refuses new sends, waits for those under way, and for Checks that run, and takes the Producer off the brokers' lists. When ctx ends first,
+// Close returns an error that wraps ctx's, while those sends go on under their own contexts and those Checks' contexts end. It may be called again, to
 // wait once more. The Client stays open.
 func (p *Producer) Close(ctx context.Context) error {
 	p.sends.close()
@@ -251,6 +287,9 @@ func (p *Producer) Close(ctx context.Context) error {
 		if n := p.sends.inside(); n > 0 {
 			err = fmt.Errorf("producer: close: sends still under way: %d: %w", n, context.Cause(ctx))
 		}
+	}
+	if p.checks != nil {
+		err = errors.Join(err, p.checks.close(ctx))
 	}
 	p.membership.leave(ctx)
 	return err

@@ -30,6 +30,8 @@ type Cluster struct {
 	outages outages
 	reserve reserve
 
+	checkers checkers
+
 	stop context.CancelFunc
 	done sync.WaitGroup
 }

@@ -134,6 +134,7 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 
 // Beat sends a heartbeat to every known broker now and returns when each has answered or failed.
 func (c *Cluster) Beat(ctx context.Context) {
+	_ = c.FindMasters(ctx) // those that were found before are told all the same
 	var wg sync.WaitGroup
 	for _, address := range c.beatAddresses(c.hasConsumers()) {
 		wg.Go(func() { c.beat(ctx, address) })
@@ -181,6 +182,12 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 	if !some {
 		return
 	}
+	if _, master := c.checkers.at(address); master && !c.routed(address) {
+		data.Consumers = nil // their topics aren't there, and a heartbeat would create the groups
+		if len(data.Producers) == 0 {
+			return
+		}
+	}
 	_, err := c.invoke(ctx, address, data.Frame())
 	c.members.mu.Lock()
 	known := c.members.quiet[address]
@@ -219,8 +226,20 @@ func (c *Cluster) hasConsumers() bool {
 	return false
 }
 
+// routed tells whether an address is one of the routes in use.
+func (c *Cluster) routed(address string) bool {
+	for _, nodes := range c.routes.Brokers() {
+		for _, its := range nodes {
+			if its == address {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // beatAddresses lists whom a heartbeat goes to: every master, and the replicas too when there are consumers, since they
-// may be read from.
+// may be read from. Where check-backs are served, the masters are all that there are, else those of the routes in use.
 func (c *Cluster) beatAddresses(replicas bool) []string {
 	set := map[string]bool{}
 	for _, nodes := range c.routes.Brokers() {
@@ -229,6 +248,9 @@ func (c *Cluster) beatAddresses(replicas bool) []string {
 				set[address] = true
 			}
 		}
+	}
+	for _, address := range c.checkers.addresses() {
+		set[address] = true
 	}
 	return slices.Sorted(maps.Keys(set))
 }

@@ -102,6 +102,9 @@ func (c *Cluster) disconnected(address string) {
 			c.outages.add(broker, address, c.routes.Naming(broker))
 		}
 	}
+	if broker, ok := c.checkers.at(address); ok {
+		c.outages.add(broker, address, c.routes.Naming(broker))
+	}
 }
 
 func (o *outages) add(broker, address string, topics []string) {
@@ -192,6 +195,7 @@ func (c *Cluster) lookAt(ctx context.Context, list []*outage) {
 	if err != nil {
 		return
 	}
+	c.checkers.listed(info)
 	for _, o := range list {
 		nodes := info.Brokers[o.broker].Addresses
 		all := c.fetchAgain(ctx, o, nodes)

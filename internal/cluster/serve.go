@@ -10,6 +10,12 @@ import (
 
 // handle gives a request that a broker sent to the member it is about.
 func (c *Cluster) handle(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
+	if req.Code == protocol.ReqCheckTransaction {
+		if err := c.checkers.handle(broker, req); err != nil {
+			c.cfg.Log.Warn("a check-back can't be read, its broker asks again", "broker", broker, "error", err)
+		}
+		return nil // the request is one-way: the answer to it is END_TRANSACTION 37
+	}
 	key, known := addressee(req)
 	if !known {
 		return protocol.Refuse(protocol.CodeRequestNotSupported, "rocketkit doesn't serve "+protocol.RequestName(req.Code))

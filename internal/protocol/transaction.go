@@ -2,9 +2,8 @@ package protocol
 
 import "github.com/rocketkit/rocketkit/internal/frame"
 
-// rocketkit's producers have no transactions yet: mqtest and its tests need this file.
-
-// EndTransaction is request 37 (END_TRANSACTION), sent one-way: the outcome of a prepared message.
+// EndTransaction is request 37 (END_TRANSACTION): the outcome of a prepared message. Java's client sends it one-way, yet
+// a broker answers it (EndTransactionProcessor), but for one without an outcome. The answer is judged by [Check].
 type EndTransaction struct {
 	ProducerGroup   string
 	Topic           string
