@@ -16,8 +16,8 @@ import (
 	rocketkitproducer "github.com/rocketkit/rocketkit/producer"
 )
 
-// outgoing gives one of client-go's messages in rocketkit's form. The message isn't changed; client-go sets the
-// properties UNIQ_KEY, and with a namespace the topic.
+// outgoing gives one of client-go's messages in rocketkit's form. The message isn't changed; client-go sets its
+// UNIQ_KEY, and with a namespace its topic.
 func outgoing(m *primitive.Message) (rocketkitproducer.Message, error) {
 	out := rocketkitproducer.Message{Topic: m.Topic, Body: m.Body}
 	if m.Flag != 0 {
@@ -35,7 +35,8 @@ func outgoing(m *primitive.Message) (rocketkitproducer.Message, error) {
 // setProperty sets what Message has a field for, and has the rest carried as it is.
 func setProperty(m *rocketkitproducer.Message, name, value string) (err error) {
 	switch name {
-	case primitive.PropertyUniqueClientMessageIdKeyIndex: // each send gives its own
+	case primitive.PropertyUniqueClientMessageIdKeyIndex:
+		m.Carry(value)
 	case primitive.PropertyTags:
 		m.Tag = value
 	case primitive.PropertyKeys:
@@ -47,14 +48,14 @@ func setProperty(m *rocketkitproducer.Message, name, value string) (err error) {
 		ms, err = strconv.ParseInt(value, 10, 64)
 		m.DeliverAt = time.UnixMilli(ms)
 	case primitive.PropertyShardingKey: // as both clients read it; a selector chooses the queue, not the key
-		m.Carry(hook.Property{Name: name, Value: value}, hook.Property{Name: protocol.PropertyShardingKey, Value: value})
+		m.Carry("", hook.Property{Name: name, Value: value}, hook.Property{Name: protocol.PropertyShardingKey, Value: value})
 	case protocol.PropertyShardingKey:
 		if value != "" {
-			m.Carry(hook.Property{Name: name, Value: value})
+			m.Carry("", hook.Property{Name: name, Value: value})
 		}
 	default:
 		if name != "" && value != "" { // client-go's receivers don't see such, either
-			m.Carry(hook.Property{Name: name, Value: value})
+			m.Carry("", hook.Property{Name: name, Value: value})
 		}
 	}
 	return err

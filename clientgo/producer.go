@@ -18,7 +18,8 @@ import (
 // NewProducer makes a rocketmq.Producer that works on rocketkit, from client-go's own options. One that can't be carried
 // over gives an error that names it and wraps [rocketkit.ErrConfig]; docs/migrating.md lists them all. It sends nothing.
 //
-// Messages aren't changed by sending them; each send gives an id of its own, whatever their UNIQ_KEY. All methods are safe
+// Messages aren't changed by sending them: the id is in the result. One that has the property UNIQ_KEY, as a forwarded one
+// may, keeps that id. All methods are safe
 // for concurrent use.
 func NewProducer(client *rocketkit.Client, options ...producer.Option) (rocketmq.Producer, error) {
 	p, err := newSender(client, options, rocketkitproducer.Config{})

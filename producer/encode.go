@@ -76,6 +76,14 @@ func (m *Message) queue() *protocol.Queue {
 // timed tells whether the message needs a broker with timers.
 func (m *Message) timed() bool { return m.Delay > 0 || !m.DeliverAt.IsZero() }
 
+// idOf gives the message its id.
+func (p *Producer) idOf(m *Message) string {
+	if m.id != "" {
+		return m.id
+	}
+	return p.ids.Next(time.Now())
+}
+
 // newIDs makes ids for n messages.
 func (p *Producer) newIDs(n int) []string {
 	now := time.Now()

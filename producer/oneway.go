@@ -28,7 +28,7 @@ func (p *Producer) SendOneWay(ctx context.Context, m Message) error {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return fmt.Errorf("producer: send one-way %s: %w", m.Topic, err)
 	}
-	id := p.ids.Next(time.Now())
+	id := p.idOf(&m)
 	ctx, w := p.watch(ctx, hook.OneWay, false, []Message{m}, id)
 	result, err := p.tellOne(ctx, topic, &m, id, w.added(0))
 	w.sent(result, err)

@@ -169,7 +169,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	id := p.ids.Next(time.Now())
+	id := p.idOf(&m)
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
 	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
 	w.sent(result, err)
