@@ -35,6 +35,7 @@ type broker struct {
 	members     map[string]*group
 	subscribers map[string]map[string]bool // groups that subscribed, by topic
 	producers   map[string][]*conn         // by group
+	clients     map[string]*conn           // by client id: to whom replies go
 	locks       map[string]map[protocol.Queue]*queueLock
 	resets      map[place]int64
 	pulled      map[place]int64
@@ -55,6 +56,8 @@ var handlers = map[int32]func(*broker, *call) *frame.Frame{
 	protocol.ReqSendMessage:          (*broker).send,
 	protocol.ReqSendMessageV2:        (*broker).send,
 	protocol.ReqSendBatch:            (*broker).send,
+	protocol.ReqSendReply:            (*broker).sendReply,
+	protocol.ReqSendReplyV2:          (*broker).sendReply,
 	protocol.ReqPullMessage:          (*broker).pull,
 	protocol.ReqQueryConsumerOffset:  (*broker).queryOffset,
 	protocol.ReqUpdateConsumerOffset: (*broker).updateOffset,
@@ -121,6 +124,7 @@ func (b *broker) forget() {
 	b.members = map[string]*group{}
 	b.subscribers = map[string]map[string]bool{}
 	b.producers = map[string][]*conn{}
+	b.clients = map[string]*conn{}
 	b.locks = map[string]map[protocol.Queue]*queueLock{}
 	b.resets = map[place]int64{}
 	b.pulled = map[place]int64{}

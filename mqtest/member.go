@@ -47,6 +47,7 @@ func (b *broker) heartbeat(c *call) *frame.Frame {
 	for _, p := range beat.Producers {
 		if !slices.Contains(b.producers[p.Group], c.conn) {
 			b.producers[p.Group] = append(b.producers[p.Group], c.conn)
+			b.clients[beat.ClientID] = c.conn
 		}
 	}
 	return &frame.Frame{Fields: frame.Fields{{Key: "IS_SUPPORT_HEART_BEAT_V2", Value: "true"}, {Key: "IS_SUB_CHANGE", Value: "true"}}}
@@ -126,6 +127,10 @@ func (g *group) notify() {
 
 func (b *broker) unregister(c *call) *frame.Frame {
 	if name, ok := c.req.Fields.Get("producerGroup"); ok && name != "" {
+		if len(b.producers[name]) > 0 {
+			id, _ := c.req.Fields.Get("clientID")
+			delete(b.clients, id) // also when other producers of that client remain (ProducerManager.unregisterProducer)
+		}
 		b.removeProducer(name, c.conn)
 	}
 	if name, ok := c.req.Fields.Get("consumerGroup"); ok && name != "" {
@@ -171,7 +176,10 @@ func (b *broker) disconnected(k *conn) {
 	for _, g := range b.members {
 		b.removeMember(g, k, true)
 	}
-	for name := range b.producers {
+	for name, conns := range b.producers {
+		if slices.Contains(conns, k) {
+			delete(b.clients, k.client()) // also when the client is back on another connection (doChannelCloseEvent)
+		}
 		b.removeProducer(name, k)
 	}
 	for _, held := range b.holds {

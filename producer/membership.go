@@ -16,8 +16,8 @@ const (
 	maxFindPause = 2 * time.Second
 )
 
-// membership puts the producer group into the Client's heartbeat, so that RocketMQ's tools list it. Sending needs no
-// membership: nothing waits for it, and no failure of it reaches a caller.
+// membership puts the producer group into the Client's heartbeat, so that RocketMQ's tools list it and brokers know where
+// replies go. Sending needs no membership: it waits for no heartbeat, and no failure of one reaches a caller.
 type membership struct {
 	view   *cluster.View
 	member cluster.Member
@@ -54,7 +54,7 @@ func (m *membership) findMasters(ctx context.Context) {
 	}
 }
 
-// join joins once, in the background.
+// join joins once, and has brokers told in the background.
 func (m *membership) join() {
 	if m.begun.Load() || !m.begun.CompareAndSwap(false, true) {
 		return
@@ -64,6 +64,8 @@ func (m *membership) join() {
 	if m.left {
 		return
 	}
+	// Another Producer of this Client and group is the same member to brokers; the last to leave unregisters it.
+	m.joined = m.view.Enlist(m.member) == nil
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	m.joining.Go(func() {
@@ -71,11 +73,7 @@ func (m *membership) join() {
 		if m.checks {
 			m.findMasters(ctx)
 		}
-		// Another Producer of this Client and group is the same member to brokers; the last to leave unregisters it.
-		err := m.view.Join(ctx, m.member)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.joined = err == nil
+		m.view.Beat(ctx)
 	})
 }
 

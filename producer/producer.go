@@ -112,6 +112,9 @@ type Producer struct {
 
 	mu     sync.RWMutex
 	topics map[string]*send.Topic // by logical name; only those that a message was stored in
+
+	requests requests
+	replyTo  sync.Map // a cluster's *send.Topic for replies, by the cluster's name
 }
 
 // New makes a Producer that sends through client. It validates and sends nothing: brokers are connected by the first
@@ -171,7 +174,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	}
 	id := p.idOf(&m)
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
-	result, err := p.sendOne(ctx, topic, &m, id, w.added(0))
+	result, err := p.sendOne(ctx, topic, &m, id, w.added(0), &send.Request{})
 	w.sent(result, err)
 	if err != nil {
 		return Receipt{}, err
@@ -179,14 +182,15 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	return receipt(m.Topic, id, result), nil
 }
 
-// sendOne encodes a message that has been checked, and sends it.
-func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property) (send.Result, error) {
+// sendOne encodes a message that has been checked, and sends it; how says what isn't the message's own.
+func (p *Producer) sendOne(ctx context.Context, topic *send.Topic, m *Message, id string, added []hook.Property, how *send.Request) (send.Result, error) {
 	scratch := p.scratch.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 	defer p.scratch.Put(scratch)
 	r, err := p.request(scratch, m, id, added)
 	if err != nil {
 		return send.Result{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
+	r.Reply, r.First = how.Reply, how.First
 	return p.send(ctx, m.Topic, topic, &r)
 }
 
@@ -238,7 +242,9 @@ func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *
 		return result, fmt.Errorf("producer: %w", err)
 	}
 	p.membership.join()
-	p.keep(name, topic)
+	if !r.Reply {
+		p.keep(name, topic)
+	}
 	return result, nil
 }
 

@@ -30,7 +30,9 @@ type Cluster struct {
 	outages outages
 	reserve reserve
 
-	checkers checkers
+	checkers      checkers
+	replies       replies
+	introductions introductions
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -62,6 +64,7 @@ func New(cfg Config) *Cluster {
 // by its own Leave before.
 func (c *Cluster) Close() error {
 	c.stop()
+	c.replies.close()
 	err := c.remote.Close()
 	c.done.Wait()
 	return err

@@ -96,15 +96,22 @@ func (m Member) key() memberKey { return memberKey{m.Group, m.Consumer != nil} }
 // can't be reached doesn't fail it: it hears of the member as soon as it can be. A consumer group joins once (ErrMember);
 // a producer group as often as it has producers, which all leave.
 func (c *Cluster) Join(ctx context.Context, m Member) error {
+	if err := c.Enlist(m); err != nil {
+		return err
+	}
+	c.Beat(ctx)
+	return nil
+}
+
+// Enlist is Join without the heartbeat: brokers hear of the member with their next one.
+func (c *Cluster) Enlist(m Member) error {
 	c.members.mu.Lock()
+	defer c.members.mu.Unlock()
 	if _, taken := c.members.all[m.key()]; taken && m.Consumer != nil {
-		c.members.mu.Unlock()
 		return fmt.Errorf("%w: open a second Client for a second member", ErrMember)
 	}
 	c.members.all[m.key()] = m
 	c.members.times[m.key()]++
-	c.members.mu.Unlock()
-	c.Beat(ctx)
 	return nil
 }
 
@@ -126,7 +133,12 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	failures := make([]error, len(addresses))
 	var wg sync.WaitGroup
 	for i, address := range addresses {
-		wg.Go(func() { _, failures[i] = c.invoke(ctx, address, req.Frame()) })
+		wg.Go(func() {
+			_, failures[i] = c.invoke(ctx, address, req.Frame())
+			if m.Consumer == nil && c.replies.expected() {
+				c.renew(ctx, address) // brokers forget where this client is with any of its producer groups (ProducerManager.unregisterProducer)
+			}
+		})
 	}
 	wg.Wait()
 	return errors.Join(failures...)
@@ -188,7 +200,11 @@ func (c *Cluster) beat(ctx context.Context, address string) {
 			return
 		}
 	}
+	before, connected := c.remote.Since(address)
 	_, err := c.invoke(ctx, address, data.Frame())
+	if after, still := c.remote.Since(address); err == nil && still && (!connected || before.Equal(after)) {
+		c.introductions.note(address, after, named(&data))
+	}
 	c.members.mu.Lock()
 	known := c.members.quiet[address]
 	c.members.quiet[address] = err != nil
@@ -213,6 +229,18 @@ func (c *Cluster) heartbeat() (protocol.Heartbeat, bool) {
 		}
 	}
 	return data, len(c.members.all) > 0
+}
+
+// named gives the members that a heartbeat names.
+func named(data *protocol.Heartbeat) map[memberKey]bool {
+	keys := make(map[memberKey]bool, len(data.Consumers)+len(data.Producers))
+	for i := range data.Consumers {
+		keys[memberKey{data.Consumers[i].Group, true}] = true
+	}
+	for _, p := range data.Producers {
+		keys[memberKey{p.Group, false}] = true
+	}
+	return keys
 }
 
 func (c *Cluster) hasConsumers() bool {

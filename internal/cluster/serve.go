@@ -8,13 +8,16 @@ import (
 	"github.com/rocketkit/rocketkit/tenant"
 )
 
-// handle gives a request that a broker sent to the member it is about.
+// handle gives a request that a broker sent to the member it is about, or a reply to who waits for it.
 func (c *Cluster) handle(ctx context.Context, broker string, req *frame.Frame) *frame.Frame {
 	if req.Code == protocol.ReqCheckTransaction {
 		if err := c.checkers.handle(broker, req); err != nil {
 			c.cfg.Log.Warn("a check-back can't be read, its broker asks again", "broker", broker, "error", err)
 		}
 		return nil // the request is one-way: the answer to it is END_TRANSACTION 37
+	}
+	if req.Code == protocol.ReqPushReply {
+		return c.reply(ctx, broker, req)
 	}
 	key, known := addressee(req)
 	if !known {

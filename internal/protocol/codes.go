@@ -54,6 +54,8 @@ const (
 	ReqConsumeDirectly       int32 = 309
 	ReqSendMessageV2         int32 = 310
 	ReqSendBatch             int32 = 320
+	ReqSendReply             int32 = 324 // SEND_REPLY_MESSAGE
+	ReqSendReplyV2           int32 = 325
 	ReqPushReply             int32 = 326 // broker to producer
 	ReqGetTopicConfig        int32 = 351 // not in 4.9
 	ReqGetGroupConfig        int32 = 352 // not in 4.9
@@ -129,6 +131,7 @@ var requestNames = map[int32]string{
 	ReqResetOffset: "INVOKE_BROKER_TO_RESET_OFFSET", ReqGroupsOfTopic: "QUERY_TOPIC_CONSUME_BY_WHO",
 	ReqRegisterFilterServer: "REGISTER_FILTER_SERVER", ReqRunningInfo: "GET_CONSUMER_RUNNING_INFO",
 	ReqConsumeDirectly: "CONSUME_MESSAGE_DIRECTLY", ReqSendMessageV2: "SEND_MESSAGE_V2", ReqSendBatch: "SEND_BATCH_MESSAGE",
+	ReqSendReply: "SEND_REPLY_MESSAGE", ReqSendReplyV2: "SEND_REPLY_MESSAGE_V2",
 	ReqPushReply: "PUSH_REPLY_MESSAGE_TO_CLIENT", ReqGetTopicConfig: "GET_TOPIC_CONFIG", ReqGetGroupConfig: "GET_SUBSCRIPTIONGROUP_CONFIG",
 	ReqRecall: "RECALL_MESSAGE",
 }

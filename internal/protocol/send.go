@@ -6,7 +6,8 @@ import "github.com/rocketkit/rocketkit/internal/frame"
 // (TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC).
 const AutoCreateTopic = "TBW102"
 
-// SendMessage is request 310 (SEND_MESSAGE_V2), or 320 (SEND_BATCH_MESSAGE) when Batch is set.
+// SendMessage is request 310 (SEND_MESSAGE_V2), 320 (SEND_BATCH_MESSAGE) when Batch is set, or 325
+// (SEND_REPLY_MESSAGE_V2) when Reply is.
 // Answered by [ParseSendResult].
 type SendMessage struct {
 	ProducerGroup     string
@@ -22,6 +23,7 @@ type SendMessage struct {
 	MaxReconsumeTimes int32 // written when above 0
 	BrokerName        string
 	Batch             bool   // Body holds messages written by AppendBatchMessage
+	Reply             bool   // it answers another message, and goes to the client in its property REPLY_TO_CLIENT
 	Body              []byte // compressed already when SysFlag says so
 }
 
@@ -50,8 +52,11 @@ func (r SendMessage) Frame() *frame.Frame {
 	}
 	h.flag("m", r.Batch)
 	h.textIfSet("n", r.BrokerName)
-	if r.Batch {
+	switch {
+	case r.Batch:
 		return h.frame(ReqSendBatch, r.Body)
+	case r.Reply:
+		return h.frame(ReqSendReplyV2, r.Body)
 	}
 	return h.frame(ReqSendMessageV2, r.Body)
 }

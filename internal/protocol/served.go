@@ -16,12 +16,13 @@ var sendNames = [14]string{
 
 var sendLetters = [14]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"}
 
-// ParseSendRequest reads a send as a broker does: request 10 by its long field names, 310 and 320 by the letters.
+// ParseSendRequest reads a send as a broker does: requests 10 and 324 by their long field names, 310, 320 and 325 by the
+// letters.
 // limited tells whether the sender wrote MaxReconsumeTimes, whose every value counts: only without it the group's own
 // setting does.
 func ParseSendRequest(f *frame.Frame) (m SendMessage, limited bool, err error) {
 	names := &sendLetters
-	if f.Code == ReqSendMessage {
+	if f.Code == ReqSendMessage || f.Code == ReqSendReply {
 		names = &sendNames
 	}
 	r := reader{fields: f.Fields}
@@ -40,6 +41,7 @@ func ParseSendRequest(f *frame.Frame) (m SendMessage, limited bool, err error) {
 		MaxReconsumeTimes: most,
 		Batch:             f.Fields.Bool(names[12]),
 		BrokerName:        r.text(names[13]),
+		Reply:             f.Code == ReqSendReply || f.Code == ReqSendReplyV2,
 		Body:              f.Body,
 	}
 	if r.err != nil {

@@ -2,8 +2,6 @@ package protocol
 
 import "github.com/rocketkit/rocketkit/internal/frame"
 
-// Messages are looked up by tools, of which rocketkit has none yet: mqtest and its tests need this file.
-
 // ViewMessage is request 33 (VIEW_MESSAGE_BY_ID): the message at a commit-log offset of one broker.
 // Answered by [ParseViewMessage].
 type ViewMessage struct {

@@ -13,8 +13,12 @@ type Route struct {
 	Read  []protocol.Queue // what consumers share out, in Compare order
 	Write []protocol.Queue // what producers send to, in Compare order: writable, and their master is up
 
-	brokers map[string]map[int64]string
+	brokers  map[string]map[int64]string
+	clusters []string
 }
+
+// Clusters returns the names of the clusters that the topic's brokers belong to, sorted.
+func (r *Route) Clusters() []string { return r.clusters }
 
 // Master returns the address of a broker's master; false when it is down or the broker unknown.
 func (r *Route) Master(broker string) (string, bool) {
@@ -52,6 +56,9 @@ func newRoute(topic string, data protocol.TopicRoute) *Route {
 	r := &Route{Topic: topic, brokers: make(map[string]map[int64]string, len(data.Brokers))}
 	for _, b := range data.Brokers {
 		r.brokers[b.Name] = b.Addresses
+		if !slices.Contains(r.clusters, b.Cluster) {
+			r.clusters = append(r.clusters, b.Cluster)
+		}
 	}
 	for _, q := range data.Queues {
 		if q.Perm&protocol.PermRead != 0 {
@@ -61,6 +68,7 @@ func newRoute(topic string, data protocol.TopicRoute) *Route {
 			r.Write = appendQueues(r.Write, topic, q.Broker, q.WriteQueues)
 		}
 	}
+	slices.Sort(r.clusters)
 	slices.SortFunc(r.Read, protocol.Queue.Compare)
 	slices.SortFunc(r.Write, protocol.Queue.Compare)
 	return r

@@ -20,6 +20,8 @@
 //     30 s; a topic's name, the other parameter that brokers check, is the caller's to check before.
 //   - NO_PERMISSION: on each broker once; when all say so it is an access rule, and no wait will change it.
 //   - NO_BUYER_ID and NOT_IN_CURRENT_UNIT: never; no open-source broker sends them.
+//   - SYSTEM_ERROR for a reply that the broker couldn't hand on: again, as the client it is for may be connected to another
+//     broker, or come back. That broker isn't left alone for it.
 //   - MESSAGE_ILLEGAL and all others: never.
 //
 // An attempt whose answer got lost may have stored the message, so a message can be stored twice. Both have the id that

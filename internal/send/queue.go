@@ -32,11 +32,26 @@ func (s *sending) choose(ctx context.Context, r *route.Route) (protocol.Queue, e
 		s.pinned = r.Write[hashIndex(key, len(r.Write))]
 		return s.pinned, nil
 	}
+	if queue, ok := s.first(r); ok {
+		return queue, nil
+	}
 	turn := s.topic.turn.Add(1)
 	if len(s.tried) == 0 && s.topic.sender.faults.none() {
 		return r.Write[turn%uint32(len(r.Write))], nil
 	}
 	return s.chooseAround(r.Write, turn), nil
+}
+
+// first gives a queue of the broker to try first, unless this round has tried it.
+func (s *sending) first(r *route.Route) (protocol.Queue, bool) {
+	if s.request.First == "" || slices.Contains(s.tried, s.request.First) {
+		return protocol.Queue{}, false
+	}
+	i := slices.IndexFunc(r.Write, func(q protocol.Queue) bool { return q.Broker == s.request.First })
+	if i < 0 {
+		return protocol.Queue{}, false
+	}
+	return r.Write[i], true
 }
 
 // bound tells that the message may go to one queue only.

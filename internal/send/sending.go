@@ -79,6 +79,7 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		Properties:    s.request.Properties,
 		BrokerName:    queue.Broker,
 		Batch:         s.request.Batch,
+		Reply:         s.request.Reply,
 		Body:          s.request.Body,
 	}.Frame()
 	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > view.RequestTimeout() {

@@ -55,6 +55,9 @@ type Request struct {
 	SysFlag    int32  // protocol's Sys bits
 	Timed      bool   // Properties say when to deliver: only a broker with timers may get it
 
+	Reply bool   // it goes to the client that its property REPLY_TO_CLIENT names
+	First string // broker to try first, when not empty
+
 	// ShardingKey, when not empty, chooses the queue as the Java client's SelectMessageQueueByHash does with a string.
 	ShardingKey string
 

@@ -21,6 +21,7 @@ const (
 	denied                 // not by this broker
 	missing                // this broker doesn't have the topic
 	moved                  // this broker doesn't have the queue
+	absent                 // the broker is well, but isn't connected with the client that a reply is for, or that didn't take it
 	busy                   // not now
 	down                   // not by this broker now, or it can't be reached, or there is none
 )
@@ -43,8 +44,11 @@ func verdictOf(err error) verdict {
 func verdictOfAnswer(e *protocol.Error) verdict {
 	switch e.Code {
 	case protocol.CodeSystemError:
-		if tooLarge(e) || timersOff(e) {
+		switch {
+		case tooLarge(e), timersOff(e):
 			return refused
+		case IsAbsent(e):
+			return absent
 		}
 		return busy
 	case protocol.CodeSystemBusy, protocol.CodeFlowControl:
@@ -59,6 +63,12 @@ func verdictOfAnswer(e *protocol.Error) verdict {
 		return denied
 	}
 	return refused
+}
+
+// IsAbsent tells whether a broker took a reply and couldn't hand it on (ReplyMessageProcessor.pushReplyMessage).
+func IsAbsent(err error) bool {
+	answer := (*protocol.Error)(nil)
+	return errors.As(err, &answer) && answer.Code == protocol.CodeSystemError && strings.HasPrefix(answer.Remark, "push reply message")
 }
 
 // tooLarge tells whether a broker refused a message for its size. A batch over the limit makes it throw, which comes
