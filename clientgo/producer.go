@@ -112,6 +112,10 @@ func (s *sender) check(messages []*primitive.Message) error {
 	s.mu.Lock()
 	running := s.running
 	s.mu.Unlock()
+	return s.checkRunning(messages, running)
+}
+
+func (s *sender) checkRunning(messages []*primitive.Message, running bool) error {
 	if !running {
 		return clienterrors.ErrNotRunning
 	}

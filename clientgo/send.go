@@ -101,7 +101,7 @@ func (s *sender) choose(ctx context.Context, m *primitive.Message, out []rocketk
 // store sends what is complete.
 func (s *sender) store(ctx context.Context, first *primitive.Message, out []rocketkitproducer.Message, result *primitive.SendResult) error {
 	if first.GetProperty(primitive.PropertyMsgType) == replyType {
-		return s.reply(ctx, first, result)
+		return s.reply(ctx, first, out[0], result)
 	}
 	if len(out) == 1 {
 		receipt, err := s.producer.Send(ctx, out[0])
@@ -205,6 +205,3 @@ func (s *sender) address() string {
 	}
 	return id
 }
-
-// replyType is the MSG_TYPE of a reply (client-go's consumer.CreateReplyMessage).
-const replyType = "reply"
