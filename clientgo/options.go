@@ -3,6 +3,8 @@ package clientgo
 import (
 	"fmt"
 	"reflect"
+	"runtime"
+	"strings"
 
 	"github.com/rocketkit/rocketkit"
 )
@@ -37,7 +39,14 @@ func read[O any](options []O, defaults map[string]any, known rules) (settings, e
 		}
 	}
 	for i, option := range options {
-		if err := apply(i, reflect.ValueOf(option), s.fields.Addr()); err != nil {
+		v := reflect.ValueOf(option)
+		if v.IsNil() {
+			return settings{}, configError("option %d is nil", i)
+		}
+		if r := known["TraceDispatcher"]; isTrace(v) {
+			return settings{}, configError("%s: %s", r.option, r.refused)
+		}
+		if err := apply(i, v, s.fields.Addr()); err != nil {
 			return settings{}, err
 		}
 	}
@@ -63,16 +72,20 @@ func prepare(v reflect.Value, defaults map[string]any, known rules) error {
 	return nil
 }
 
-// apply calls one option. WithTrace panics without name servers.
+// isTrace tells whether an option is WithTrace's, by the name of the function that it returns: calling that starts
+// Apache's client.
+func isTrace(option reflect.Value) bool {
+	f := runtime.FuncForPC(option.Pointer())
+	return f != nil && strings.Contains(f.Name(), ".WithTrace.")
+}
+
+// apply calls one option, which is somebody's code.
 func apply(i int, option, target reflect.Value) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = configError("option %d: panicked: %v", i, p)
 		}
 	}()
-	if option.IsNil() {
-		return configError("option %d is nil", i)
-	}
 	option.Call([]reflect.Value{target})
 	return nil
 }

@@ -29,9 +29,9 @@ type positions struct {
 	names tenant.Names
 
 	mu      sync.Mutex
-	offsets map[fileQueue]int64 // nil until the file was read
-	timer   *time.Timer         // of the next write; nil when there is none to come
-	why     error               // what the last write failed of
+	offsets map[fileQueue]int64
+	timer   *time.Timer // of the next write; nil when there is none to come
+	why     error       // what the last write failed of
 	closed  bool
 }
 
@@ -73,16 +73,14 @@ func newPositions(client *rocketkit.Client, group string) (*positions, error) {
 		}
 		directory = filepath.Join(home, ".rocketmq_client_go")
 	}
-	return &positions{path: filepath.Join(directory, client.ID(), physical, "offset.json"), names: names}, nil
+	p := &positions{path: filepath.Join(directory, client.ID(), physical, "offset.json"), names: names}
+	return p, p.read()
 }
 
-// Load gives the positions that the file has.
+// Load gives the positions that the file had.
 func (p *positions) Load(_ context.Context, queues []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.read(); err != nil {
-		return nil, err
-	}
 	found := map[rocketkit.Queue]int64{}
 	for _, q := range queues {
 		if offset, ok := p.offsets[p.key(q)]; ok {
@@ -93,9 +91,6 @@ func (p *positions) Load(_ context.Context, queues []rocketkit.Queue) (map[rocke
 }
 
 func (p *positions) read() error {
-	if p.offsets != nil {
-		return nil
-	}
 	content, err := os.ReadFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.offsets = map[fileQueue]int64{}
@@ -106,7 +101,7 @@ func (p *positions) read() error {
 		err = json.Unmarshal(content, &file)
 	}
 	if err != nil {
-		return fmt.Errorf("positions in %s: %w; remove the file to begin anew", p.path, err)
+		return fmt.Errorf("clientgo: positions in %s: %w; remove the file to begin anew", p.path, err)
 	}
 	if p.offsets = file.Offsets; p.offsets == nil {
 		p.offsets = map[fileQueue]int64{}
@@ -169,9 +164,6 @@ func (p *positions) close() error {
 	if p.closed = true; p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
-	}
-	if p.offsets == nil {
-		return nil
 	}
 	return p.write()
 }

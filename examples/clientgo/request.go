@@ -18,17 +18,18 @@ func request(ctx context.Context, on transport, topic, group string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, replier.Shutdown()) }()
-	failures := make(chan error, 10)
 	stop, err := consume(on, topic, consumer.MessageSelector{}, func(ctx context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 		for _, m := range messages {
 			reply, err := consumer.CreateReplyMessage(m, nil)
 			if err != nil {
-				failures <- err
-				continue
+				return consumer.ConsumeSuccess, err // it was no request
 			}
 			reply.Body = append([]byte("hello, "), m.Body...)
 			if _, err := replier.SendSync(ctx, reply); err != nil {
-				failures <- err
+				if how, ok := primitive.GetConcurrentlyCtx(ctx); ok {
+					how.DelayLevelWhenNextConsume = 1
+				}
+				return consumer.ConsumeRetryLater, err
 			}
 		}
 		return consumer.ConsumeSuccess, nil
@@ -42,12 +43,7 @@ func request(ctx context.Context, on transport, topic, group string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Shutdown()) }()
-	reply, err := p.Request(ctx, 30*time.Second, primitive.NewMessage(topic, []byte("who is there?")))
-	select {
-	case failure := <-failures:
-		return failure
-	default:
-	}
+	reply, err := p.Request(ctx, time.Minute, primitive.NewMessage(topic, []byte("who is there?")))
 	if err != nil {
 		return err
 	}

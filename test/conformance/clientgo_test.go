@@ -1,58 +1,42 @@
 package conformance
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rocketkit/rocketkit/test/peer"
 )
 
 // Programs written for rocketmq-client-go, one for each of its features, do the same on Apache's transport and on the
 // bridge. They run in processes of their own: with the tests' race detector client-go's own races would fail them.
 func TestClientGoPrograms(t *testing.T) {
 	onEach(t, func(t *testing.T, on target) {
-		program := clientGoProgram(t)
+		program, err := peer.Build(t.Context(), "clientgo-features", "./examples/clientgo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup // at once, as they mostly wait: for checks of transactions and for client-go's retries
 		for _, transport := range []string{"apache", "bridge"} {
-			t.Run(transport, func(t *testing.T) {
-				t.Parallel()
-				run := strings.ToLower(runName(t))
-				cmd := exec.CommandContext(t.Context(), program, append([]string{"-on", transport, "-run", run}, clientGoFeatures(on, transport)...)...)
+			both.Go(func() {
+				cmd := exec.CommandContext(t.Context(), program, "-on", transport, "-run", runName(t))
 				cmd.Env = append(os.Environ(), "ROCKETKIT_NAMESRV="+strings.Join(on.servers, ";"), "HOME="+t.TempDir())
 				cmd.WaitDelay = time.Second
 				out, err := cmd.CombinedOutput()
 				if t.Logf("%s", out); err != nil {
-					t.Error(err)
+					t.Errorf("on %s: %v", transport, err)
 				}
 			})
 		}
+		both.Wait()
 	})
 }
 
-// clientGoFeatures leaves out what a transport can't do on a target.
-func clientGoFeatures(target, string) []string { return nil }
-
-// runName is a name of this test's own.
-func runName(t *testing.T) string { return filepath.Base(t.TempDir()) + "-" + time.Now().Format("150405.000")[7:] }
-
-// clientGoProgram builds the programs once for all tests.
-func clientGoProgram(t *testing.T) string {
-	t.Helper()
-	clientGoBuild.once.Do(func() {
-		file := filepath.Join(os.TempDir(), "rocketkit-clientgo-"+filepath.Base(t.TempDir()))
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", file, "../../examples/clientgo")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("build: %v\n%s", err, out)
-			return
-		}
-		clientGoBuild.file = file
-	})
-	return clientGoBuild.file
-}
-
-var clientGoBuild struct {
-	once sync.Once
-	file string
+// runName is part of names that no other run has.
+func runName(t *testing.T) string {
+	return tenantOf(t, "") + fmt.Sprint(time.Now().UnixMilli()%1_000_000)
 }
