@@ -25,6 +25,11 @@ func (s *sender) Request(ctx context.Context, ttl time.Duration, m *primitive.Me
 	if err := s.check([]*primitive.Message{m}); err != nil {
 		return nil, err
 	}
+	return s.request(ctx, ttl, m)
+}
+
+// request is Request of a message that has been checked.
+func (s *sender) request(ctx context.Context, ttl time.Duration, m *primitive.Message) (*primitive.Message, error) {
 	var reply *rocketkit.Message
 	err := s.intercept(ctx, primitive.SendAsync, []*primitive.Message{m}, nil,
 		func(ctx context.Context, messages []*primitive.Message, _ *primitive.SendResult) error {
@@ -62,7 +67,7 @@ func (s *sender) requestAsync(ctx context.Context, ttl time.Duration, callback f
 		return err
 	}
 	s.asking.Go(func() {
-		reply, err := s.Request(ctx, ttl, m)
+		reply, err := s.request(ctx, ttl, m)
 		callback(ctx, reply, err)
 	})
 	return nil
