@@ -40,6 +40,9 @@ type Config struct {
 	// and 22 bytes for each message. 0 means DefaultMaxMessageSize, at most 15 MiB. A broker has its own limit
 	// (maxMessageSize), which must be as large.
 	MaxMessageSize int
+
+	// Compression says which bodies are compressed. The zero value compresses none.
+	Compression Compression
 }
 
 func configError(field, format string, args ...any) error {
@@ -75,6 +78,7 @@ type Producer struct {
 	ids    *protocol.IDs
 	sender *send.Sender
 
+	deflater   *protocol.Deflater // nil without compression
 	sends      gate
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
@@ -94,12 +98,17 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var deflater *protocol.Deflater
+	if cfg.Compression, deflater, err = cfg.Compression.complete(); err != nil {
+		return nil, err
+	}
 	return &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
 		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
 		sender:     send.New(view),
+		deflater:   deflater,
 		sends:      gate{idle: make(chan struct{})},
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
