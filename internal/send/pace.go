@@ -2,6 +2,7 @@ package send
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -13,33 +14,39 @@ import (
 )
 
 // A broker is slow for a topic when its sends take longer than slowFactor times those of the topic's fastest broker, and
-// slowLeast longer: less is noise. It is judged by the topic's own sends, since others' messages may be larger, and by
-// those that wait: while sends wait there and none was answered for as long, it is taken for slow before the first answer
-// tells so, lest every caller get stuck there.
+// slowLeast longer: less is noise. It is judged by the topic's own sends, since others' messages may be larger. A slow
+// broker gets one send a second, as a try, until a few tries in a row were quick.
+//
+// Answers that don't come tell nothing, and until they do every caller would get stuck. So a broker is also passed over
+// while sends wait for it and none was answered for as long as makes it slow, and while crowdFactor times as many wait for
+// it as for the broker with the fewest, and crowdLeast more.
 const (
 	slowFactor = 4
 	slowLeast  = 20 * time.Millisecond
+
+	crowdFactor = 2
+	crowdLeast  = 4
 
 	probeSlow = time.Second            // how often one send tries a slow broker
 	probeSoon = 100 * time.Millisecond // and when the last such try was quick
 	goodTries = 3                      // that many quick ones in a row, and it is as good as the others again
 
-	paceWeight = 8 // of a new time in the mean: one in eight
+	paceWeight = 8 // of a new time in the mean: one in eight; and how many times a judgment needs
 )
 
 // paces are how fast the brokers of one topic are. The zero value is ready. Safe for concurrent use; neither choosing nor
 // measuring takes a lock.
 type paces struct {
-	brokers atomic.Pointer[map[string]*pace] // replaced, never changed
-	limit   atomic.Int64                     // ns above which a broker is slow; 0 while there is no other to compare with
-
-	mu    sync.Mutex // of those that replace brokers
-	route *route.Route
+	brokers atomic.Pointer[map[string]*pace] // those of route; replaced, never changed
+	route   atomic.Pointer[route.Route]
+	limit   atomic.Int64 // ns above which a broker is slow; 0 while there is no other to compare with
+	mu      sync.Mutex   // of those that replace brokers
 }
 
 // pace is how fast one broker is. Its numbers may be a little off when many write them at once; nothing depends on more.
 type pace struct {
-	mean    atomic.Int64 // ns that a send took, the newest counting most; 0 before the first
+	count   atomic.Int32 // times noted, up to enough of them
+	mean    atomic.Int64 // ns that a send took, the newest counting most; 0 before the second, as the first had to connect
 	waiting atomic.Int32 // sends
 	news    atomic.Int64 // when the first of those began, or the last answer came: ns since 1970
 	slow    atomic.Bool
@@ -47,24 +54,28 @@ type pace struct {
 	next    atomic.Int64 // when it may be tried, while slow: ns since 1970
 }
 
-// of gives a broker's pace. What the route has lost is forgotten when something new is in it.
-func (p *paces) of(broker string, r *route.Route) *pace {
-	if all := p.brokers.Load(); all != nil && (*all)[broker] != nil {
-		return (*all)[broker]
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := map[string]*pace{}
-	if old := p.brokers.Load(); old != nil {
-		if (*old)[broker] != nil {
-			return (*old)[broker]
+// of gives the pace of a broker of the route. Brokers that the route has lost are forgotten.
+func (all *paces) of(broker string, r *route.Route) *pace {
+	if all.route.Load() == r {
+		if p := (*all.brokers.Load())[broker]; p != nil {
+			return p
 		}
-		maps.Copy(all, *old)
-		maps.DeleteFunc(all, func(name string, _ *pace) bool { return r.Nodes(name) == nil })
 	}
-	all[broker] = &pace{}
-	p.brokers.Store(&all)
-	return all[broker]
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	known := map[string]*pace{}
+	if old := all.brokers.Load(); old != nil {
+		maps.Copy(known, *old)
+		maps.DeleteFunc(known, func(name string, _ *pace) bool { return r.Nodes(name) == nil })
+	}
+	p := known[broker]
+	if p == nil {
+		p = &pace{}
+		known[broker] = p
+	}
+	all.brokers.Store(&known)
+	all.route.Store(r)
+	return p
 }
 
 // begin counts a send in.
@@ -74,25 +85,29 @@ func (p *pace) begin(now time.Time) {
 	}
 }
 
-// gaveUp counts a send out that had no answer. How long it waited is the least that an answer would have taken.
-func (all *paces) gaveUp(p *pace, took time.Duration) {
+// end counts a send out. How long it took is noted if it was stored, as refusals may be quicker. When there was no answer,
+// it is the least that one would have taken.
+func (all *paces) end(p *pace, now time.Time, took time.Duration, err error) {
 	p.waiting.Add(-1)
-	if int64(took) > p.mean.Load() {
+	switch refusal := (*protocol.Error)(nil); {
+	case err == nil:
+		p.news.Store(now.UnixNano())
 		all.note(p, took)
-	}
-}
-
-// answered counts a send out that was stored, or refused.
-func (all *paces) answered(p *pace, now time.Time, took time.Duration, stored bool) {
-	p.waiting.Add(-1)
-	p.news.Store(now.UnixNano())
-	if stored { // refusals may be quicker
+	case errors.As(err, &refusal):
+		p.news.Store(now.UnixNano())
+	case int64(took) > p.mean.Load():
 		all.note(p, took)
 	}
 }
 
 // note puts a time into the mean, and judges the broker by it.
 func (all *paces) note(p *pace, took time.Duration) {
+	count := p.count.Load()
+	if count < paceWeight {
+		if p.count.Add(1) == 1 {
+			return
+		}
+	}
 	mean := p.mean.Load()
 	if mean == 0 {
 		mean = int64(took)
@@ -105,7 +120,7 @@ func (all *paces) note(p *pace, took time.Duration) {
 	case limit == 0:
 		p.slow.Store(false)
 	case !p.slow.Load():
-		if mean > limit {
+		if mean > limit && count >= paceWeight {
 			p.good.Store(0)
 			p.next.Store(time.Now().Add(probeSlow).UnixNano())
 			p.slow.Store(true)
@@ -150,7 +165,7 @@ func (all *paces) standing(broker string, now time.Time) standing {
 	switch {
 	case p == nil:
 		return well
-	case p.waiting.Load() > 0 && now.UnixNano()-p.news.Load() > limit:
+	case p.stuck(now, limit), all.crowded(p):
 		return avoided
 	case !p.slow.Load():
 		return well
@@ -159,6 +174,24 @@ func (all *paces) standing(broker string, now time.Time) standing {
 		return avoided
 	}
 	return probe
+}
+
+// stuck tells whether sends wait for the broker and none was answered for longer than makes it slow.
+func (p *pace) stuck(now time.Time, limit int64) bool {
+	return p.waiting.Load() > 0 && now.UnixNano()-p.news.Load() > limit
+}
+
+// crowded tells whether far more sends wait for the broker than for another.
+func (all *paces) crowded(p *pace) bool {
+	waiting := p.waiting.Load()
+	if waiting <= crowdLeast {
+		return false
+	}
+	fewest := waiting
+	for _, other := range *all.brokers.Load() {
+		fewest = min(fewest, other.waiting.Load())
+	}
+	return waiting > crowdFactor*fewest+crowdLeast
 }
 
 // Pace is how fast a broker has been for a topic.
@@ -175,12 +208,11 @@ func (t *Topic) Paces() []Pace {
 	if all == nil {
 		return nil
 	}
-	limit, now := t.paces.limit.Load(), time.Now().UnixNano()
+	limit, now := t.paces.limit.Load(), time.Now()
 	list := make([]Pace, 0, len(*all))
 	for broker, p := range *all {
-		waiting := int(p.waiting.Load())
-		stuck := limit > 0 && waiting > 0 && now-p.news.Load() > limit
-		list = append(list, Pace{broker, time.Duration(p.mean.Load()), waiting, p.slow.Load() || stuck})
+		slow := p.slow.Load() || limit > 0 && p.stuck(now, limit)
+		list = append(list, Pace{broker, time.Duration(p.mean.Load()), int(p.waiting.Load()), slow})
 	}
 	slices.SortFunc(list, func(a, b Pace) int { return cmp.Compare(a.Broker, b.Broker) })
 	return list

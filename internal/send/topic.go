@@ -34,6 +34,7 @@ type Topic struct {
 	physical string
 	logical  string
 	turn     atomic.Uint32
+	paces    paces
 	asked    atomic.Int64 // when the route was last refreshed for a send in trouble, ns since 1970
 }
 
