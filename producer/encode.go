@@ -59,7 +59,8 @@ func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.
 		return send.Request{}, err
 	}
 	r := send.Request{
-		Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
+		Group: p.group, Properties: *scratch, Body: m.Body, ID: id,
+		ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
 	}
 	p.compress(&r, scratch)
 	return r, nil

@@ -80,6 +80,7 @@ type Producer struct {
 
 	deflater   *protocol.Deflater // nil without compression
 	sends      gate
+	counters   counters
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
 
@@ -200,13 +201,15 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 		return send.Result{}, fmt.Errorf("producer: send batch %s: %w", messages[0].Topic, err)
 	}
 	return p.send(ctx, messages[0].Topic, topic, &send.Request{
-		Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
+		Group: p.group, Body: body, ID: ids[0], Messages: len(messages), Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
 	})
 }
 
 // send sends, and does what the first stored message calls for.
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
+	begun := time.Now()
 	result, err := topic.Send(ctx, r)
+	p.counters.note(name, r, &result, begun, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: %w", err)
 	}

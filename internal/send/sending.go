@@ -54,7 +54,7 @@ func (s *sending) attempt(ctx context.Context) (Result, error) {
 	}
 	s.tried = append(s.tried, s.queue.Broker)
 	if avoid := avoidance(ctx, err, took); avoid > 0 {
-		faults.failed(s.queue.Broker, avoid)
+		faults.failed(s.queue.Broker, avoid, err)
 	}
 	return Result{}, err
 }

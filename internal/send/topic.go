@@ -52,6 +52,8 @@ type Request struct {
 	Group      string // physical name of the producer group
 	Properties []byte // encoded; empty for a batch, whose messages have their own
 	Body       []byte // never empty: brokers refuse a message without a body
+	ID         string // of the message, the first of a batch: for those who count failures
+	Messages   int    // in the batch; 0 means 1
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
 	SysFlag    int32  // protocol's Sys bits
 	Timed      bool   // Properties say when to deliver: only a broker with timers may get it
