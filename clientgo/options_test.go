@@ -82,6 +82,7 @@ func TestProducerOptionsRefused(t *testing.T) {
 		"producer.WithTls or":                 producer.WithTls(true),
 		"producer.WithDefaultTopicQueueNums:": producer.WithDefaultTopicQueueNums(3),
 		"producer.WithCreateTopicKey:":        producer.WithCreateTopicKey("TBW103"),
+		"producer.WithCompressLevel:":         producer.WithCompressLevel(9),
 		"producer.WithSendMsgTimeout:":        producer.WithSendMsgTimeout(-1),
 		"producer.WithRetry:":                 producer.WithRetry(-2),
 		"producer.WithNamespace: \"blue\"":    producer.WithNamespace("blue"),
@@ -134,7 +135,7 @@ func TestOptionsTaken(t *testing.T) {
 		producer.NewHashQueueSelector(), producer.NewManualQueueSelector(), producer.NewRandomQueueSelector(), producer.NewRoundRobinQueueSelector(),
 	} {
 		p, err := clientgo.NewProducer(client, producer.WithGroupName("checkout"), producer.WithNamespace("red"),
-			producer.WithSendMsgTimeout(time.Second), producer.WithRetry(1), producer.WithQueueSelector(selector))
+			producer.WithSendMsgTimeout(time.Second), producer.WithCompressMsgBodyOverHowmuch(100), producer.WithCompressLevel(5), producer.WithRetry(1), producer.WithQueueSelector(selector))
 		if err != nil {
 			t.Error(err)
 			continue

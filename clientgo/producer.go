@@ -57,6 +57,7 @@ func newSender(client *rocketkit.Client, options []producer.Option, cfg rocketki
 		return nil, configError("producer.WithGroupName: %v", err)
 	}
 	cfg.Group = settings.group
+	cfg.Compression = rocketkitproducer.Compression{Algorithm: rocketkitproducer.Zlib, Threshold: settings.compressFrom}
 	p, err := rocketkitproducer.New(client, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("clientgo: %w", err)

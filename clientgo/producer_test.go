@@ -54,6 +54,27 @@ func TestMessageArrives(t *testing.T) {
 	}
 }
 
+// Large bodies are compressed on their way, and arrive whole.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	_, client := cluster(t)
+	p := produce(t, client, producer.WithCompressMsgBodyOverHowmuch(100))
+	got := make(chan *primitive.MessageExt, 2)
+	start(t, client, func(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+		got <- messages[0]
+		return consumer.ConsumeSuccess, nil
+	})
+	for _, size := range []int{99, 100} {
+		body := strings.Repeat("x", size)
+		if _, err := p.SendSync(t.Context(), primitive.NewMessage("orders", []byte(body))); err != nil {
+			t.Fatal(err)
+		}
+		if m := next(t, got); string(m.Body) != body {
+			t.Errorf("%d bytes: received %q", size, m.Body)
+		}
+	}
+}
+
 // A forwarded message keeps the id that it has.
 func TestForwardedKeepsItsID(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ const (
 	defaultProducerGroup = "DEFAULT_PRODUCER"
 	defaultSendTimeout   = 3 * time.Second
 	defaultRetries       = 3
+	defaultCompressFrom  = 4096
 )
 
 // producerRules are the fields of client-go's producerOptions.
@@ -24,8 +25,8 @@ func producerRules() rules {
 		"RetryTimes":     {"producer.WithRetry", ""},
 		"Interceptors":   {"producer.WithInterceptor", ""},
 
-		"CompressMsgBodyOverHowmuch": {"producer.WithCompressMsgBodyOverHowmuch", notYet},
-		"CompressLevel":              {"producer.WithCompressLevel", notYet},
+		"CompressMsgBodyOverHowmuch": {"producer.WithCompressMsgBodyOverHowmuch", ""},
+		"CompressLevel":              {"producer.WithCompressLevel", "can't be carried over: bodies are compressed by zlib at its usual level; leave it out"},
 		"DefaultTopicQueueNums":      {"producer.WithDefaultTopicQueueNums", noAutoCreate},
 		"CreateTopicKey":             {"producer.WithCreateTopicKey", noAutoCreate},
 		"TraceDispatcher":            {"producer.WithTrace", clientSetting("Trace")},
@@ -33,30 +34,31 @@ func producerRules() rules {
 	return r.withClientOptions("producer", "WithInstanceName")
 }
 
-// notYet refuses what package producer doesn't do.
-const notYet = "can't be carried over: the producer doesn't do that yet; leave it out"
-
 // producerSettings is what a producer's options come to.
 type producerSettings struct {
 	group, namespace string
 	timeout          time.Duration // of one attempt
 	attempts         int
+	compressFrom     int                    // bytes
 	selector         producer.QueueSelector // nil: the producer chooses
 	interceptor      primitive.Interceptor
 }
 
 func readProducer(options []producer.Option) (p producerSettings, err error) {
-	s, err := read(options, map[string]any{"RetryTimes": defaultRetries}, producerRules())
+	s, err := read(options, map[string]any{
+		"RetryTimes": defaultRetries, "CompressMsgBodyOverHowmuch": defaultCompressFrom, "CompressLevel": 5,
+	}, producerRules())
 	if err != nil {
 		return p, err
 	}
 	p = producerSettings{
-		group:       orDefault(get[string](s, "GroupName"), defaultProducerGroup),
-		namespace:   get[string](s, "Namespace"),
-		timeout:     orDefault(get[time.Duration](s, "SendMsgTimeout"), defaultSendTimeout),
-		attempts:    1 + get[int](s, "RetryTimes"),
-		selector:    get[producer.QueueSelector](s, "Selector"),
-		interceptor: primitive.ChainInterceptors(get[[]primitive.Interceptor](s, "Interceptors")...),
+		group:        orDefault(get[string](s, "GroupName"), defaultProducerGroup),
+		namespace:    get[string](s, "Namespace"),
+		timeout:      orDefault(get[time.Duration](s, "SendMsgTimeout"), defaultSendTimeout),
+		attempts:     1 + get[int](s, "RetryTimes"),
+		compressFrom: max(get[int](s, "CompressMsgBodyOverHowmuch"), 1), // below, all
+		selector:     get[producer.QueueSelector](s, "Selector"),
+		interceptor:  primitive.ChainInterceptors(get[[]primitive.Interceptor](s, "Interceptors")...),
 	}
 	switch {
 	case p.timeout < 0:

@@ -22,6 +22,9 @@ func TestConfig(t *testing.T) {
 		"Group: tenant":    {Group: strings.Repeat("g", 121)},
 		"MaxMessageSize: ": {MaxMessageSize: -1},
 		"at most 15728640": {MaxMessageSize: 16 << 20},
+		"Compression.Algorithm: 4 is none of LZ4, Zstd and Zlib": {Compression: producer.Compression{Algorithm: 4}},
+		"Compression.Algorithm: -1":                              {Compression: producer.Compression{Algorithm: -1}},
+		"Compression.Threshold: -1":                              {Compression: producer.Compression{Threshold: -1}},
 	} {
 		p, err := producer.New(client, cfg)
 		if p != nil || !errors.Is(err, rocketkit.ErrConfig) || !strings.HasPrefix(err.Error(), "producer: ") || !strings.Contains(err.Error(), field) {

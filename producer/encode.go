@@ -54,15 +54,19 @@ func upMillis(d time.Duration) int64 {
 	return ms
 }
 
-// request makes the request of a message that has been checked. Its properties lie in scratch.
+// request makes the request of a message that has been checked. Its properties lie in scratch, and so does its body once
+// it is compressed.
 func (p *Producer) request(scratch *[]byte, m *Message, id string, added []hook.Property) (send.Request, error) {
 	*scratch = appendProperties((*scratch)[:0], m, id, added)
 	if err := checkPropertiesSize(len(*scratch)); err != nil {
 		return send.Request{}, err
 	}
-	return send.Request{
-		Group: p.group, Properties: *scratch, Body: m.Body, ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
-	}, nil
+	r := send.Request{
+		Group: p.group, Properties: *scratch, Body: m.Body, ID: id,
+		ShardingKey: m.ShardingKey, Queue: m.queue(), Timed: m.timed(),
+	}
+	p.compress(&r, scratch)
+	return r, nil
 }
 
 // queue is the one that the message is bound to; nil when there is none.

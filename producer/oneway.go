@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -43,7 +44,9 @@ func (p *Producer) tellOne(ctx context.Context, topic *send.Topic, m *Message, i
 		return send.Result{}, fmt.Errorf("producer: send one-way %s: %w", m.Topic, err)
 	}
 	// What is written to a connection later is its own copy, so the scratch may be used again.
+	begun := time.Now()
 	result, err := topic.SendOneWay(ctx, &r)
+	p.counters.note(m.Topic, &r, &result, begun, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: one-way: %w", err)
 	}

@@ -69,6 +69,8 @@ type Config struct {
 
 	// MaxChecks is how many Checks run at once. 0 means 16. Up to 10,000 more wait, with bodies of 64 MiB.
 	MaxChecks int
+	// Compression says which bodies are compressed. The zero value compresses none.
+	Compression Compression
 }
 
 func configError(field, format string, args ...any) error {
@@ -106,7 +108,9 @@ type Producer struct {
 
 	checks *transactions // nil without Config.Check
 
+	deflater   *protocol.Deflater // nil without compression
 	sends      gate
+	counters   counters
 	membership membership
 	scratch    sync.Pool // *[]byte, for properties
 
@@ -128,12 +132,17 @@ func New(client *rocketkit.Client, cfg Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var deflater *protocol.Deflater
+	if cfg.Compression, deflater, err = cfg.Compression.complete(); err != nil {
+		return nil, err
+	}
 	p := &Producer{
 		view:       view,
 		cfg:        cfg,
 		group:      group,
 		ids:        protocol.NewIDs(address(client.ID()), os.Getpid()),
 		sender:     send.New(view),
+		deflater:   deflater,
 		sends:      gate{idle: make(chan struct{})},
 		membership: membership{view: view, member: cluster.Member{Group: group}},
 		scratch:    sync.Pool{New: func() any { return new([]byte) }},
@@ -231,13 +240,15 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 		return send.Result{}, fmt.Errorf("producer: send batch %s: %w", messages[0].Topic, err)
 	}
 	return p.send(ctx, messages[0].Topic, topic, &send.Request{
-		Group: p.group, Body: body, Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
+		Group: p.group, Body: body, ID: ids[0], Messages: len(messages), Batch: true, ShardingKey: messages[0].ShardingKey, Queue: messages[0].queue(),
 	})
 }
 
 // send sends, and does what the first stored message calls for.
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
+	begun := time.Now()
 	result, err := topic.Send(ctx, r)
+	p.counters.note(name, r, &result, begun, err)
 	if err != nil {
 		return result, fmt.Errorf("producer: %w", err)
 	}

@@ -9,9 +9,14 @@ import (
 // faults remembers brokers that failed just now, so that one send's trouble isn't met by every other. The zero value is
 // ready. Safe for concurrent use.
 type faults struct {
-	count atomic.Int32 // len(until), so that a cluster without trouble takes no lock
+	count atomic.Int32 // len(of), so that a cluster without trouble takes no lock
 	mu    sync.Mutex
-	until map[string]time.Time
+	of    map[string]fault // by broker
+}
+
+type fault struct {
+	until time.Time
+	why   error
 }
 
 type standing int
@@ -31,16 +36,24 @@ const (
 func (f *faults) none() bool { return f.count.Load() == 0 }
 
 // failed takes a broker out of use for d.
-func (f *faults) failed(broker string, d time.Duration) {
+func (f *faults) failed(broker string, d time.Duration, why error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.until == nil {
-		f.until = map[string]time.Time{}
+	if f.of == nil {
+		f.of = map[string]fault{}
 	}
-	if until := time.Now().Add(d); until.After(f.until[broker]) {
-		f.until[broker] = until
+	if until := time.Now().Add(d); until.After(f.of[broker].until) {
+		f.of[broker] = fault{until, why}
 	}
-	f.count.Store(int32(len(f.until)))
+	f.count.Store(int32(len(f.of)))
+}
+
+// Avoided tells whether the broker failed just now, and why; it is so until a send to it has worked.
+func (s *Sender) Avoided(broker string) (avoided bool, why error) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	one, ok := s.faults.of[broker]
+	return ok, one.why
 }
 
 // worked brings a broker back into use.
@@ -50,26 +63,26 @@ func (f *faults) worked(broker string) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.until, broker)
-	for b, until := range f.until {
-		if time.Since(until) > forgetAfter {
-			delete(f.until, b)
+	delete(f.of, broker)
+	for b, one := range f.of {
+		if time.Since(one.until) > forgetAfter {
+			delete(f.of, b)
 		}
 	}
-	f.count.Store(int32(len(f.until)))
+	f.count.Store(int32(len(f.of)))
 }
 
 // standing tells what to do about a broker. Who is told to probe must try it.
 func (f *faults) standing(broker string, now time.Time) standing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	until, ok := f.until[broker]
+	one, ok := f.of[broker]
 	switch {
 	case !ok:
 		return well
-	case now.Before(until):
+	case now.Before(one.until):
 		return avoided
 	}
-	f.until[broker] = now.Add(probeFor)
+	f.of[broker] = fault{now.Add(probeFor), one.why}
 	return probe
 }

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,8 @@ func TestAFailedBrokerIsProbedByOneCallerAtATime(t *testing.T) {
 		if !f.none() {
 			t.Error("there are faults at first")
 		}
-		f.failed("a", avoidDown)
-		f.failed("a", avoidBusy) // doesn't shorten it
+		f.failed("a", avoidDown, io.EOF)
+		f.failed("a", avoidBusy, io.EOF) // doesn't shorten it
 		want("a", avoided)
 		want("b", well)
 		time.Sleep(avoidDown)
@@ -33,8 +34,8 @@ func TestAFailedBrokerIsProbedByOneCallerAtATime(t *testing.T) {
 			t.Error("there are faults after the last broker worked")
 		}
 
-		f.failed("gone", avoidDown) // a broker that was taken away for good
-		f.failed("a", avoidDown)
+		f.failed("gone", avoidDown, io.EOF) // a broker that was taken away for good
+		f.failed("a", avoidDown, io.EOF)
 		time.Sleep(forgetAfter + avoidDown + 1)
 		f.worked("a")
 		if !f.none() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/route"
@@ -37,7 +38,10 @@ func (s *sending) choose(ctx context.Context, r *route.Route) (protocol.Queue, e
 	}
 	turn := s.topic.turn.Add(1)
 	if len(s.tried) == 0 && s.topic.sender.faults.none() {
-		return r.Write[turn%uint32(len(r.Write))], nil
+		q := r.Write[turn%uint32(len(r.Write))]
+		if single(r.Write) || s.topic.paces.standing(q.Broker, time.Now()) != avoided {
+			return q, nil
+		}
 	}
 	return s.chooseAround(r.Write, turn), nil
 }
@@ -52,6 +56,40 @@ func (s *sending) first(r *route.Route) (protocol.Queue, bool) {
 		return protocol.Queue{}, false
 	}
 	return r.Write[i], true
+}
+
+// chooseAround picks among the queues of brokers that this send hasn't tried in this round: those of the ones that are
+// well if there are any, else of slow ones, else of those that failed other sends.
+func (s *sending) chooseAround(queues []protocol.Queue, turn uint32) protocol.Queue {
+	var good, slow, untried []protocol.Queue
+	broker, failed, pace, now := "", well, well, time.Now()
+	for _, q := range queues { // sorted, so a broker's queues stand together
+		if slices.Contains(s.tried, q.Broker) {
+			continue
+		}
+		if q.Broker != broker {
+			broker, failed, pace = q.Broker, s.topic.sender.faults.standing(q.Broker, now), well
+			if failed == well {
+				pace = s.topic.paces.standing(q.Broker, now)
+			}
+		}
+		switch {
+		case failed == probe || pace == probe:
+			return q
+		case failed == avoided:
+			untried = append(untried, q)
+		case pace == avoided:
+			slow = append(slow, q)
+		default:
+			good = append(good, q)
+		}
+	}
+	for _, some := range [][]protocol.Queue{good, slow, untried} {
+		if len(some) > 0 {
+			return some[turn%uint32(len(some))]
+		}
+	}
+	return queues[turn%uint32(len(queues))] // the route has changed, and the brokers that are left have failed
 }
 
 // bound tells that the message may go to one queue only.

@@ -35,17 +35,26 @@ func (s *sending) attempt(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	begun := time.Now()
+	var pace *pace
+	if !s.oneWay { // which is answered by nobody
+		pace = s.topic.paces.of(s.queue.Broker, s.route)
+		pace.begin(begun)
+	}
 	result, err := s.put(ctx, s.queue, address)
+	took := time.Since(begun)
+	if pace != nil {
+		s.topic.paces.end(pace, begun.Add(took), took, err)
+	}
 	faults := &s.topic.sender.faults
 	if err == nil {
-		if !s.oneWay { // which says nothing of the broker
+		if !s.oneWay {
 			faults.worked(s.queue.Broker)
 		}
 		return Result{SendResult: result, Broker: s.queue.Broker, Address: address}, nil
 	}
 	s.tried = append(s.tried, s.queue.Broker)
-	if avoid := avoidance(ctx, err, time.Since(begun)); avoid > 0 {
-		faults.failed(s.queue.Broker, avoid)
+	if avoid := avoidance(ctx, err, took); avoid > 0 {
+		faults.failed(s.queue.Broker, avoid, err)
 	}
 	return Result{}, err
 }
@@ -107,36 +116,6 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		refusal.Request, refusal.Address = req.Code, address
 	}
 	return result, err
-}
-
-// chooseAround picks among the queues of brokers that this send hasn't tried in this round, and of those the ones that
-// haven't failed others either.
-func (s *sending) chooseAround(queues []protocol.Queue, turn uint32) protocol.Queue {
-	var good, untried []protocol.Queue
-	broker, stand, now := "", well, time.Now()
-	for _, q := range queues { // sorted, so a broker's queues stand together
-		if slices.Contains(s.tried, q.Broker) {
-			continue
-		}
-		if q.Broker != broker {
-			broker, stand = q.Broker, s.topic.sender.faults.standing(q.Broker, now)
-		}
-		switch stand {
-		case probe:
-			return q
-		case well:
-			good = append(good, q)
-		}
-		untried = append(untried, q)
-	}
-	switch {
-	case len(good) > 0:
-	case len(untried) > 0:
-		good = untried
-	default: // the route has changed, and the brokers that are left have failed
-		good = queues
-	}
-	return good[turn%uint32(len(good))]
 }
 
 // another tells whether this round has a broker left to try now.

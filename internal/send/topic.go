@@ -34,6 +34,7 @@ type Topic struct {
 	physical string
 	logical  string
 	turn     atomic.Uint32
+	paces    paces
 	asked    atomic.Int64 // when the route was last refreshed for a send in trouble, ns since 1970
 }
 
@@ -51,6 +52,8 @@ type Request struct {
 	Group      string // physical name of the producer group
 	Properties []byte // encoded; empty for a batch, whose messages have their own
 	Body       []byte // never empty: brokers refuse a message without a body
+	ID         string // of the message, the first of a batch: for those who count failures
+	Messages   int    // in the batch; 0 means 1
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
 	SysFlag    int32  // protocol's Sys bits
 	Timed      bool   // Properties say when to deliver: only a broker with timers may get it

@@ -39,11 +39,8 @@ type sender struct {
 // physical names.
 func senders(t *testing.T, on target, tenant string, client *rocketkit.Client) []sender {
 	t.Helper()
-	p, err := producer.New(client, producer.Config{Group: "sender"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close(context.Background()) })
+	// The others compress by zlib from 4 KiB on.
+	p := produce(t, client, producer.Config{Group: "sender", Compression: producer.Compression{Algorithm: producer.Zlib}})
 	all := []sender{{
 		name: "rocketkit",
 		send: func(m peer.Message) (peer.Sent, error) {
@@ -253,7 +250,7 @@ func sendAllKinds(t *testing.T, s sender) []parcel {
 		{Body: []byte("full"), Tag: "created", Keys: []string{"k1", "k-2"}, ShardingKey: "customer-7", Properties: map[string]string{"from": "Zürich, 東京 & =%+"}},
 		{Body: []byte("bare")},
 		{Body: append([]byte("binary "), binary...)},
-		{Body: bytes.Repeat([]byte("large "), 5000), Tag: "large"}, // the others compress from 4 KiB on
+		{Body: bytes.Repeat([]byte("large "), 5000), Tag: "large"}, // goes compressed
 		{Body: []byte("delayed"), Tag: "later", DelayLevel: 1},
 	}
 	var parcels []parcel

@@ -12,6 +12,7 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/producer"
+	"github.com/rocketkit/rocketkit/test/peer"
 )
 
 // produce makes a Producer that the test closes.
@@ -191,4 +192,39 @@ func testOneWayMessages(t *testing.T, on target) {
 		}
 	}
 	got.all.awaitDistinct(t, n)
+}
+
+// What is compressed in any way reaches rocketkit's consumers, and Java's. What client-go knows of, zlib, crosses in
+// TestMessagesCrossBetweenLibraries.
+func TestCompressedMessagesCross(t *testing.T) { onEach(t, testCompressedMessagesCross) }
+
+func testCompressedMessagesCross(t *testing.T, on target) {
+	tenant := tenantOf(t, "")
+	client := on.open(t, tenant)
+	topic(t, client, "orders")
+	boxes := []*inbox{newInbox()}
+	run(t, client, consumer.Config{Group: "ours", Start: consumer.Earliest(), Topics: map[string]consumer.Topic{"orders": {Handler: boxes[0].handle}}})
+	if slices.Contains(libraries(), peer.Java) && !on.before("5") { // 4.x has the JARs of its own client, which knows zlib only
+		boxes = append(boxes, newInbox())
+		consumeFor(t, peer.Java, on, tenant, peer.ConsumerConfig{Group: "javas", Topic: "orders", Earliest: true, On: boxes[1].add})
+	}
+	var bodies []string
+	for _, algorithm := range []producer.CompressionAlgorithm{producer.Zlib, producer.LZ4, producer.Zstd} {
+		p := produce(t, client, producer.Config{Compression: producer.Compression{Algorithm: algorithm}})
+		for _, n := range []int{1000, 20_000} { // within a block of lz4, and beyond
+			body := algorithm.String() + strings.Repeat(" again and again", n)
+			if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+			bodies = append(bodies, body)
+		}
+	}
+	for _, box := range boxes {
+		box.seen.awaitDistinct(t, len(bodies))
+		for _, body := range bodies {
+			if box.seen.count(body) == 0 {
+				t.Errorf("%.4s: %d bytes didn't come as they were", body, len(body))
+			}
+		}
+	}
 }
