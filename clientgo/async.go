@@ -18,7 +18,7 @@ type asynchronous interface {
 var errNotYet = errors.New("rocketkit's producer doesn't do that yet")
 
 // SendAsync sends one message, and has the callback called once, with the result or the error, unless SendAsync itself
-// returns an error. It is tried for as long as by SendSync. A batch is refused: send it by SendSync. SendAsync waits while
+// returns an error, on a goroutine of its own, which Shutdown waits for. It is tried for as long as by SendSync. A batch is refused: send it by SendSync. SendAsync waits while
 // as many messages are under way as the producer takes.
 func (s *sender) SendAsync(ctx context.Context, callback func(context.Context, *primitive.SendResult, error), messages ...*primitive.Message) error {
 	if err := s.check(messages); err != nil {
@@ -46,14 +46,13 @@ func (s *sender) SendAsync(ctx context.Context, callback func(context.Context, *
 			}
 		}
 		p.SendAsync(within, out[0], func(r rocketkitproducer.Receipt, err error) {
-			defer cancel()
-			if err != nil {
-				callback(ctx, nil, err)
-				return
+			cancel()
+			var result *primitive.SendResult
+			if err == nil {
+				result = primitive.NewSendResult()
+				fill(result, &r)
 			}
-			result := primitive.NewSendResult()
-			fill(result, &r)
-			callback(ctx, result, nil)
+			s.calling.Go(func() { callback(ctx, result, err) }) // one that blocks holds up no other, as with client-go
 		})
 		return nil
 	})

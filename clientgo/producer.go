@@ -75,6 +75,7 @@ type sender struct {
 	running bool
 	shut    bool
 	asking  sync.WaitGroup // requests on goroutines of their own
+	calling sync.WaitGroup // callbacks of what was sent
 }
 
 // Start has the producer send. Brokers are connected by the first message.
@@ -97,7 +98,9 @@ func (s *sender) Shutdown() error {
 	s.asking.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), s.within()+time.Second)
 	defer cancel()
-	if err := s.producer.Close(ctx); err != nil {
+	err := s.producer.Close(ctx)
+	s.calling.Wait()
+	if err != nil {
 		return fmt.Errorf("clientgo: producer group %s: shutdown: %w", s.settings.group, err)
 	}
 	return nil

@@ -199,6 +199,43 @@ func TestOneWay(t *testing.T) {
 	eventually(t, "stored", func() bool { return len(c.Messages("red%orders")) == 1 })
 }
 
+// SendAsync calls back once, with the result or the error.
+func TestSendAsync(t *testing.T) {
+	t.Parallel()
+	_, client := cluster(t)
+	p := produce(t, client)
+	type answer struct {
+		result *primitive.SendResult
+		err    error
+	}
+	answers := make(chan answer, 10)
+	back := func(_ context.Context, result *primitive.SendResult, err error) { answers <- answer{result, err} }
+	if err := p.SendAsync(t.Context(), back, primitive.NewMessage("orders", []byte("x"))); err != nil {
+		if !strings.Contains(err.Error(), "clientgo: SendAsync: ") {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	if a := next(t, answers); a.err != nil || a.result.Status != primitive.SendOK || a.result.MsgID == "" {
+		t.Errorf("%+v", a)
+	}
+	if err := p.SendAsync(t.Context(), back, primitive.NewMessage("nowhere", []byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if a := next(t, answers); !errors.Is(a.err, rocketkit.ErrNoRoute) || a.result != nil {
+		t.Errorf("without the topic: %+v", a)
+	}
+	if err := p.SendAsync(t.Context(), nil, primitive.NewMessage("orders", []byte("x"))); !errors.Is(err, rocketkit.ErrConfig) {
+		t.Errorf("without a callback: %v", err)
+	}
+	if err := p.SendAsync(t.Context(), back, primitive.NewMessage("orders", []byte("x")), primitive.NewMessage("orders", []byte("y"))); err == nil {
+		t.Error("a batch")
+	}
+	if len(answers) > 0 {
+		t.Errorf("%d calls too many", len(answers))
+	}
+}
+
 // An interceptor of a producer sees message, result and mode, and can keep a message back.
 func TestProducerInterceptor(t *testing.T) {
 	t.Parallel()
