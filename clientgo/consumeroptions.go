@@ -7,8 +7,8 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/rocketkit/rocketkit"
 
+	"github.com/rocketkit/rocketkit"
 	rocketkitconsumer "github.com/rocketkit/rocketkit/consumer"
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/clientgo"
 	"github.com/rocketkit/rocketkit/mqtest"

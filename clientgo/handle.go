@@ -8,10 +8,10 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/rocketkit/rocketkit"
-	"github.com/rocketkit/rocketkit/internal/engine"
 
+	"github.com/rocketkit/rocketkit"
 	rocketkitconsumer "github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/engine"
 )
 
 // Handler is what client-go's Subscribe takes.
@@ -31,7 +31,7 @@ func (r *runner) handle(ctx context.Context, m *rocketkit.Message) error {
 	if r.settings.orderly {
 		return r.inOrder(ctx, messages)
 	}
-	verdict, _ := r.concurrently(ctx, messages)
+	_, verdict := r.concurrently(ctx, messages)
 	return verdict
 }
 
@@ -56,7 +56,7 @@ func (r *runner) handleBatch(ctx context.Context, b *rocketkitconsumer.Batch) er
 	}
 	var failure error
 	for _, p := range parts {
-		verdict, acknowledged := r.concurrentlyOrPanic(ctx, p.messages)
+		acknowledged, verdict := r.concurrentlyOrPanic(ctx, p.messages)
 		for n, i := range p.at {
 			if n < acknowledged {
 				b.Set(i, nil)
@@ -72,10 +72,10 @@ func (r *runner) handleBatch(ctx context.Context, b *rocketkitconsumer.Batch) er
 }
 
 // concurrentlyOrPanic makes an error of a panic, so that it is that of its own part alone.
-func (r *runner) concurrentlyOrPanic(ctx context.Context, messages []*primitive.MessageExt) (verdict error, acknowledged int) {
+func (r *runner) concurrentlyOrPanic(ctx context.Context, messages []*primitive.MessageExt) (acknowledged int, verdict error) {
 	defer func() {
 		if p := recover(); p != nil {
-			verdict, acknowledged = fmt.Errorf("handler panicked: %v", p), 0
+			acknowledged, verdict = 0, fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
 	return r.concurrently(ctx, messages)
@@ -83,24 +83,24 @@ func (r *runner) concurrentlyOrPanic(ctx context.Context, messages []*primitive.
 
 // concurrently calls the handler with the context of unordered consumption. The first so many messages are acknowledged;
 // the verdict is that of the others, and nil when there are none.
-func (r *runner) concurrently(ctx context.Context, messages []*primitive.MessageExt) (verdict error, acknowledged int) {
+func (r *runner) concurrently(ctx context.Context, messages []*primitive.MessageExt) (acknowledged int, verdict error) {
 	how := primitive.NewConsumeConcurrentlyContext()
 	how.MQ = *messages[0].Queue
 	result, err := r.call(primitive.WithConcurrentlyCtx(ctx, how), messages)
 	if result == consumer.ConsumeSuccess {
 		acknowledged = min(len(messages), int(max(how.AckIndex, -1))+1)
 		if acknowledged == len(messages) {
-			return nil, acknowledged
+			return acknowledged, nil
 		}
 	}
 	why := reason(result, err)
 	switch level := how.DelayLevelWhenNextConsume; {
 	case level < 0:
-		return rocketkitconsumer.DeadLetter(why), acknowledged
+		return acknowledged, rocketkitconsumer.DeadLetter(why)
 	case level > 0:
-		return rocketkitconsumer.RetryIn(engine.LevelDelay(level), why), acknowledged
+		return acknowledged, rocketkitconsumer.RetryIn(engine.LevelDelay(level), why)
 	}
-	return why, acknowledged
+	return acknowledged, why
 }
 
 // inOrder calls the handler with the context of ordered consumption. A message that isn't done with stays where it is,

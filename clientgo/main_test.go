@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+	"go.uber.org/goleak"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/clientgo"
 	"github.com/rocketkit/rocketkit/mqtest"

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )

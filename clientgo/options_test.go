@@ -11,6 +11,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/hooks"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/clientgo"
 )

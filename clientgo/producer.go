@@ -10,8 +10,8 @@ import (
 	clienterrors "github.com/apache/rocketmq-client-go/v2/errors"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
-	"github.com/rocketkit/rocketkit"
 
+	"github.com/rocketkit/rocketkit"
 	rocketkitproducer "github.com/rocketkit/rocketkit/producer"
 )
 

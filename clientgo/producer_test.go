@@ -12,6 +12,7 @@ import (
 	clienterrors "github.com/apache/rocketmq-client-go/v2/errors"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/clientgo"
 )

@@ -11,10 +11,10 @@ import (
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	clienterrors "github.com/apache/rocketmq-client-go/v2/errors"
-	"github.com/rocketkit/rocketkit"
-	"github.com/rocketkit/rocketkit/internal/engine"
 
+	"github.com/rocketkit/rocketkit"
 	rocketkitconsumer "github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/internal/engine"
 )
 
 // startWithin is how long Start waits for the group's queues.

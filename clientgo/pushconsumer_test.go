@@ -15,6 +15,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	clienterrors "github.com/apache/rocketmq-client-go/v2/errors"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/clientgo"
 )

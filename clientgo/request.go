@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/protocol"
-
 	rocketkitproducer "github.com/rocketkit/rocketkit/producer"
 )
 

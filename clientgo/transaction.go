@@ -8,8 +8,8 @@ import (
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
-	"github.com/rocketkit/rocketkit"
 
+	"github.com/rocketkit/rocketkit"
 	rocketkitproducer "github.com/rocketkit/rocketkit/producer"
 )
 

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/rlog"
+
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 )

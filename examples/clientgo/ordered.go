@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
@@ -48,19 +49,8 @@ func ordered(ctx context.Context, on transport, topic, group string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Shutdown()) }()
-	queues := map[string]int{}
-	for state := range states {
-		for order := range orders {
-			key := fmt.Sprint("order-", order)
-			result, err := p.SendSync(ctx, primitive.NewMessage(topic, fmt.Appendf(nil, "%s %d", key, state)).WithShardingKey(key))
-			if err != nil {
-				return err
-			}
-			if queue, ok := queues[key]; ok && queue != result.MessageQueue.QueueId {
-				return fmt.Errorf("%s went to queues %d and %d", key, queue, result.MessageQueue.QueueId)
-			}
-			queues[key] = result.MessageQueue.QueueId
-		}
+	if err := sendStates(ctx, p, topic, orders, states); err != nil {
+		return err
 	}
 	for range orders * states {
 		if _, err := next(ctx, done); err != nil {
@@ -76,6 +66,25 @@ func ordered(ctx context.Context, on transport, topic, group string) (err error)
 	}
 	if len(failed) != orders {
 		return fmt.Errorf("failed at first: %v", failed)
+	}
+	return nil
+}
+
+// sendStates sends each state of all orders, and the next. An order's states go to one queue.
+func sendStates(ctx context.Context, p rocketmq.Producer, topic string, orders, states int) error {
+	queues := map[string]int{}
+	for state := range states {
+		for order := range orders {
+			key := fmt.Sprint("order-", order)
+			result, err := p.SendSync(ctx, primitive.NewMessage(topic, fmt.Appendf(nil, "%s %d", key, state)).WithShardingKey(key))
+			if err != nil {
+				return err
+			}
+			if queue, ok := queues[key]; ok && queue != result.MessageQueue.QueueId {
+				return fmt.Errorf("%s went to queues %d and %d", key, queue, result.MessageQueue.QueueId)
+			}
+			queues[key] = result.MessageQueue.QueueId
+		}
 	}
 	return nil
 }
