@@ -190,7 +190,7 @@ func (p *pushConsumer) run(ctx context.Context, c *rocketkitconsumer.Consumer) {
 }
 
 // Shutdown stops receiving, waits up to 30 s for handlers that run, commits what they have finished, and leaves the
-// group. Further calls return the same.
+// group. Further calls return the same. A handler must not wait for it.
 func (p *pushConsumer) Shutdown() error {
 	p.mu.Lock()
 	p.shut = true
