@@ -117,6 +117,9 @@ func (l layout) linterRules() string {
 				allow = append(allow, importPattern(pkg))
 			}
 		}
+		if slices.ContainsFunc(l.apache, func(pkg string) bool { return holds(row, pkg) }) {
+			allow = append(allow, apachesClient)
+		}
 		for _, o := range l.outside {
 			if slices.ContainsFunc(o.importedBy, func(by string) bool { return holds(row, by) }) {
 				allow = append(allow, importPattern(o.path))

@@ -21,7 +21,11 @@ const module = "github.com/rocketkit/rocketkit"
 type layout struct {
 	tiers   [][]string // top first; a package imports from the rows below its own, never from its own or a higher one
 	outside []outsider
+	apache  []string // who may import Apache's client, tests aside
 }
+
+// apachesClient is rocketmq-client-go.
+const apachesClient = "github.com/apache/rocketmq-client-go/v2"
 
 // outsider stands beside the tiers. Packages of the tiers don't import it, but for those it names.
 type outsider struct {
@@ -53,6 +57,7 @@ func places() layout {
 			{"internal/testcluster/cmd/rmq", nil},
 			{"test/...", []string{"test/..."}},
 		},
+		apache: []string{"clientgo", "examples/clientgo", "test/..."},
 	}
 }
 
@@ -72,6 +77,25 @@ func TestImportsGoDown(t *testing.T) {
 	t.Parallel()
 	for _, problem := range places().problems(moduleImports(t)) {
 		t.Error(problem)
+	}
+}
+
+func TestOnlyTheBridgeImportsApachesClient(t *testing.T) {
+	t.Parallel()
+	importers := 0
+	for line := range strings.Lines(goList(t, "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...")) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, _ := relative(pkg)
+		if !slices.ContainsFunc(strings.Fields(imports), func(i string) bool { return within(i, apachesClient+"/...") }) {
+			continue
+		}
+		importers++
+		if !holds(places().apache, name) {
+			t.Errorf("%s imports rocketmq-client-go", name)
+		}
+	}
+	if importers == 0 {
+		t.Error("nobody does, so nothing was checked")
 	}
 }
 

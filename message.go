@@ -28,6 +28,9 @@ func Received(raw *protocol.Message, topic string, queue Queue) Message {
 	return Message{raw: raw, topic: topic, queue: queue}
 }
 
+// Stored gives rocketkit's own packages what the broker stored; its type is internal.
+func (m *Message) Stored() *protocol.Message { return m.raw }
+
 // Topic returns the logical topic the message was sent to, also when it comes from the group's retry topic.
 func (m *Message) Topic() string { return m.topic }
 

@@ -50,6 +50,15 @@ type Config struct {
 	// BatchMiddleware wraps the batch handlers of all topics; the first is the outermost. An empty slice that isn't nil
 	// says that they need none beside a Middleware.
 	BatchMiddleware []BatchMiddleware
+
+	adjust func(*engine.Config)
+}
+
+// Adjusted returns the Config with a last say over the settings that are made of it. It is for rocketkit's own packages,
+// which need what Config has no field for: its parameter's type is internal.
+func (c Config) Adjusted(adjust func(*engine.Config)) Config {
+	c.adjust = adjust
+	return c
 }
 
 // Topic says how one topic is received. It needs a Handler or a Batch.Handler, not both.
@@ -149,6 +158,9 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 			return none, err
 		}
 		e.Topics[name] = t
+	}
+	if c.adjust != nil {
+		c.adjust(&e)
 	}
 	return e, nil
 }

@@ -189,6 +189,7 @@ func TestNoFieldIsLost(t *testing.T) {
 			c.BatchMiddleware = []BatchMiddleware{func(BatchHandler) BatchHandler { return markedBatch }}
 		},
 		"Offsets": func(c *Config) { c.Offsets = noOffsets{} },
+		"adjust":  func(c *Config) { *c = c.Adjusted(func(e *engine.Config) { e.Broadcast = true }) },
 	}
 	topicFields := map[string]func(t *Topic){
 		"Handler":    func(t *Topic) { t.Handler = marked },

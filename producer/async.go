@@ -78,7 +78,7 @@ type asyncSend struct {
 // send has a message sent that has been checked.
 func (a *asyncSend) send(ctx context.Context, topic *send.Topic, m *Message) {
 	p := a.p
-	a.id = p.ids.Next(a.began)
+	a.id = p.idOf(m)
 	ctx, a.watched = p.watch(ctx, hook.Send, false, []Message{*m}, a.id)
 	w := &waiting{key: m.ShardingKey, since: a.began, settle: a.settle}
 	w.deadline, w.limited = ctx.Deadline()

@@ -48,6 +48,14 @@ func (m *Message) check(maxSize int) error {
 			return fmt.Errorf("Properties: %w", err)
 		}
 	}
+	if err := checkText(m.id); err != nil {
+		return fmt.Errorf("id: %w", err)
+	}
+	for _, c := range m.carried {
+		if err := checkText(c.Name + c.Value); err != nil {
+			return fmt.Errorf("property %s: %w", shorten(c.Name), err)
+		}
+	}
 	return nil
 }
 

@@ -36,6 +36,9 @@ func appendProperties(dst []byte, m *Message, id string) []byte {
 	for name, value := range m.Properties {
 		dst = protocol.AppendProperty(dst, name, value)
 	}
+	for _, c := range m.carried {
+		dst = protocol.AppendProperty(dst, c.Name, c.Value)
+	}
 	return dst
 }
 
@@ -106,12 +109,19 @@ func (m *Message) delayField() string {
 // timed tells whether the message needs a broker with timers.
 func (m *Message) timed() bool { return m.Delay > 0 || !m.DeliverAt.IsZero() }
 
-// newIDs makes ids for n messages.
-func (p *Producer) newIDs(n int) []string {
-	now := time.Now()
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = p.ids.Next(now)
+// idOf gives the message its id.
+func (p *Producer) idOf(m *Message) string {
+	if m.id != "" {
+		return m.id
+	}
+	return p.ids.Next(time.Now())
+}
+
+// idsOf gives each message its id.
+func (p *Producer) idsOf(messages []Message) []string {
+	ids := make([]string, len(messages))
+	for i := range messages {
+		ids[i] = p.idOf(&messages[i])
 	}
 	return ids
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/internal/hook"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/send"
 )
@@ -47,6 +48,19 @@ type Message struct {
 	// DeliverAt is when the broker delivers the message by its own clock, in whole ms. Zero, and any time that has passed,
 	// is at once. It is like Delay otherwise.
 	DeliverAt time.Time
+
+	id      string // empty: the Producer makes one
+	carried []hook.Property
+}
+
+// Carry has the message take along properties that Properties refuses because RocketMQ's clients give them a meaning, and
+// an id in place of the Producer's, if it isn't empty; a batch's messages always get new ones. It is for rocketkit's own
+// packages, such as the bridge from rocketmq-client-go: a parameter's type is internal.
+func (m *Message) Carry(id string, properties ...hook.Property) {
+	if id != "" {
+		m.id = id
+	}
+	m.carried = append(m.carried[:len(m.carried):len(m.carried)], properties...)
 }
 
 // Receipt says where a message was stored.

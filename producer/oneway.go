@@ -3,7 +3,6 @@ package producer
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
@@ -28,7 +27,7 @@ func (p *Producer) SendOneWay(ctx context.Context, m Message) error {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return fmt.Errorf("producer: send one-way %s: %w", m.Topic, err)
 	}
-	id := p.ids.Next(time.Now())
+	id := p.idOf(&m)
 	ctx, w := p.watch(ctx, hook.OneWay, false, []Message{m}, id)
 	result, err := p.tellOne(ctx, topic, &m, id, w)
 	w.sent(result, err)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -120,7 +119,7 @@ func (p *Producer) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		return Receipt{}, fmt.Errorf("producer: send %s: %w", m.Topic, err)
 	}
-	id := p.ids.Next(time.Now())
+	id := p.idOf(&m)
 	ctx, w := p.watch(ctx, hook.Send, false, []Message{m}, id)
 	var result send.Result
 	if p.shares(&m) {
@@ -167,7 +166,7 @@ func (p *Producer) SendBatch(ctx context.Context, messages []Message) ([]Receipt
 	if err := p.checkBatch(messages); err != nil {
 		return nil, fmt.Errorf("producer: send batch %s: %w", name, err)
 	}
-	ids := p.newIDs(len(messages))
+	ids := p.idsOf(messages)
 	ctx, w := p.watch(ctx, hook.Send, true, messages, ids...)
 	result, err := p.sendMany(ctx, topic, messages, ids, w)
 	w.sent(result, err)

@@ -55,7 +55,7 @@ func (p *Producer) Reply(ctx context.Context, request *rocketkit.Message, reply 
 	}
 	ctx, cancel := context.WithTimeout(ctx, to.ttl)
 	defer cancel()
-	id := p.ids.Next(time.Now())
+	id := p.idOf(&reply)
 	ctx, w := p.watch(ctx, hook.Reply, false, []Message{reply}, id)
 	needed := []hook.Property{
 		{Name: protocol.PropertyMessageType, Value: protocol.MessageTypeReply},

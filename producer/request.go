@@ -109,7 +109,7 @@ func (m *Message) checkRequest(maxSize int) error {
 // ask sends a request.
 func (p *Producer) ask(ctx context.Context, topic *send.Topic, m *Message, correlation string) (Receipt, error) {
 	p.introduce(ctx, m.Topic)
-	id := p.ids.Next(time.Now())
+	id := p.idOf(m)
 	ctx, w := p.watch(ctx, hook.Request, false, []Message{*m}, id)
 	deadline, _ := ctx.Deadline()
 	result, err := p.sendOne(ctx, topic, m, id, w, send.Request{},

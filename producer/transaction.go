@@ -125,7 +125,7 @@ func (p *Producer) Transact(ctx context.Context, m Message, local func(ctx conte
 	if err != nil {
 		return Receipt{}, fmt.Errorf("producer: transact: Topic: %w", err)
 	}
-	h := p.checks.begin(&m, physical, p.ids.Next(time.Now()))
+	h := p.checks.begin(&m, physical, p.idOf(&m))
 	defer p.checks.finish(h)
 	watched, w := p.watch(ctx, hook.Half, false, []Message{m}, h.id)
 	result, err := p.sendHalf(watched, topic, &m, h.id, w)

@@ -85,7 +85,7 @@ func (q *queue) commit(ctx context.Context, anyway bool) error {
 	q.mu.Lock()
 	w, last, kept := q.window, q.committed, q.kept
 	q.mu.Unlock()
-	if w == nil || !q.ours() {
+	if w == nil || !q.ours() || q.engine.cfg.Broadcast {
 		return nil
 	}
 	if !q.lockValid() {

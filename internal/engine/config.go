@@ -18,6 +18,11 @@ type Config struct {
 	Drain   time.Duration // how long handlers may go on after the end of Run's context
 	Offsets Offsets       // nil: on the brokers alone
 	Hooks   []hook.Handler
+
+	// Broadcast has every member receive all messages (RocketMQ's model BROADCASTING): it owns all queues, without locks.
+	// Brokers keep no positions then, so Offsets is required. What fails isn't retried but dropped; where an order is kept
+	// that is once it has been retried in its place as often as Retries says.
+	Broadcast bool
 }
 
 // Topic is what to do with one topic's messages.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -37,6 +38,7 @@ type Engine struct {
 	started time.Time
 	ready   chan struct{}
 	again   chan struct{} // a rebalance is wanted
+	paused  atomic.Bool   // nothing is pulled
 	asking  chan struct{} // who holds refused locks is to be asked
 	gaveUp  chan struct{} // closed when a drain waits for no handler any more
 
@@ -117,8 +119,9 @@ func (e *Engine) subscribe() (err error) {
 		return err
 	}
 	name, _ := e.view.Names.LogicalTopic(retry)
-	e.retry, err = newTopic(e, name, retry, Topic{})
-	e.topics[retry] = e.retry
+	if e.retry, err = newTopic(e, name, retry, Topic{}); err == nil && !e.cfg.Broadcast {
+		e.topics[retry] = e.retry
+	}
 	return err
 }
 
@@ -224,11 +227,13 @@ func (e *Engine) leave(ctx context.Context) error {
 	var leaving sync.WaitGroup
 	for b, queues := range byBroker {
 		leaving.Go(func() {
-			b.locks.assureAll(ctx, e, queues)
+			if !e.cfg.Broadcast {
+				b.locks.assureAll(ctx, e, queues)
+				defer b.locks.giveAllBack(ctx, e, queues)
+			}
 			if err := e.commit(ctx, queues, true); err != nil {
 				failures <- fmt.Errorf("what was handled is not all committed, and will be delivered again: %w", err)
 			}
-			b.locks.giveAllBack(ctx, e, queues)
 		})
 	}
 	leaving.Wait()

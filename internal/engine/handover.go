@@ -23,6 +23,9 @@ func (q *queue) letGo() {
 	if w := q.current(); w != nil {
 		q.finish(w)
 	}
+	if q.engine.cfg.Broadcast {
+		return
+	}
 	if q.engine.hasNewer(q) {
 		q.broker.locks.passOn(q)
 	} else {

@@ -34,6 +34,9 @@ func (q *queue) heldBy() string {
 
 // limit is the bound that keeps the queue from pulling; empty when none does.
 func (q *queue) limit(w *window) string {
+	if q.engine.paused.Load() {
+		return "the consumer is paused"
+	}
 	if w.held() >= maxSpan {
 		return fmt.Sprintf("window full: %d messages received from offset %d on, the oldest that isn't finished", w.held(), w.floor())
 	}

@@ -47,12 +47,26 @@ type lock struct {
 // the monotonic clock, or nobody alive had it then. What must not run twice at a time asks it before it begins: a
 // process that was stopped for minutes and goes on finds its lock void.
 func (q *queue) lockValid() bool {
+	if q.engine.cfg.Broadcast {
+		return true // each member has the queue for itself
+	}
 	at := q.lock.assured.Load()
 	return at != 0 && q.engine.clock()-at < int64(lockGood)
 }
 
 // clock is the monotonic clock, in ns from 1 at the engine's start.
 func (e *Engine) clock() int64 { return int64(time.Since(e.started)) + 1 }
+
+// wantLock has the lock asked for; where every member owns all queues there is none, and the queue begins.
+func (q *queue) wantLock() {
+	if q.engine.cfg.Broadcast {
+		q.broker.locks.mu.Lock()
+		defer q.broker.locks.mu.Unlock()
+		q.lock.start(lockless)
+		return
+	}
+	q.broker.locks.want(q)
+}
 
 // awaitLock waits until the queue may be pulled.
 func (q *queue) awaitLock(ctx context.Context) error {

@@ -90,6 +90,8 @@ func (e *Engine) judgeInOrder(t *task, o *outcome) (stays time.Duration, dead, d
 	switch {
 	case o.Action == Drop:
 		becomes, done = "is dropped", true
+	case e.cfg.Broadcast && (o.Action == DeadLetter || t.tries >= e.retries()):
+		becomes, done = "is dropped: what every member receives has no dead-letter topic", true
 	case o.Action == DeadLetter, t.tries >= e.retries():
 		becomes, dead = "goes to the dead-letter topic", true
 	case o.Delay < 0:

@@ -29,6 +29,9 @@ func (q *queue) pull(ctx context.Context) error {
 	if err != nil || q.unsure.Load() {
 		return err
 	}
+	if q.engine.paused.Load() && !result.IsReset() {
+		return nil // what it brought is asked for again, then
+	}
 	if doubted, master := q.doubted(r, address, &result, position); doubted {
 		if master {
 			return nil
@@ -110,6 +113,9 @@ func (q *queue) awaitRoom(ctx context.Context) error {
 func (q *queue) hasRoom() bool {
 	if q.reset.Swap(false) || q.unsure.Load() {
 		return true
+	}
+	if q.engine.paused.Load() {
+		return false
 	}
 	if q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room) {
 		return true

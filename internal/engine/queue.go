@@ -79,7 +79,7 @@ func newQueue(e *Engine, t *topic, id protocol.Queue) *queue {
 func (q *queue) start(ctx context.Context) {
 	ctx, q.stop = context.WithCancel(ctx)
 	if q.before == nil {
-		q.broker.locks.want(q) // at once, so that one request asks for all of a rebalance
+		q.wantLock() // at once, so that one request asks for all of a rebalance
 	}
 	go func() {
 		defer close(q.done)
@@ -89,7 +89,7 @@ func (q *queue) start(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			q.broker.locks.want(q)
+			q.wantLock()
 		}
 		if q.awaitLock(ctx) != nil {
 			q.broker.locks.passOn(q) // to what lets it go

@@ -79,6 +79,12 @@ func (e *Engine) rebalance(ctx context.Context) error {
 			failures = append(failures, fmt.Errorf("topic %s: %w", t.name, err))
 		}
 	}
+	if e.cfg.Broadcast {
+		for t, r := range routes {
+			e.own(ctx, t, r, away, r.Read)
+		}
+		return errors.Join(failures...)
+	}
 	members, err := e.groupMembers(ctx, routes)
 	if err != nil {
 		return errors.Join(append(failures, err)...)
@@ -93,6 +99,9 @@ func (e *Engine) rebalance(ctx context.Context) error {
 // retryRouted tells whether the retry topic is known on every broker that our topics are on. Brokers make it at the first
 // heartbeat and announce it a moment later; until then it is asked for often, so that the first retries don't wait.
 func (e *Engine) retryRouted(ctx context.Context) bool {
+	if e.cfg.Broadcast {
+		return true // there are no retries
+	}
 	have, err := e.view.Routes().Get(ctx, e.retry.physical)
 	if err != nil {
 		return false

@@ -63,6 +63,9 @@ func (e *Engine) consumerData() *protocol.ConsumerData {
 	case StartTime:
 		data.From = protocol.FromTimestamp
 	}
+	if e.cfg.Broadcast {
+		data.Model = protocol.Broadcasting
+	}
 	for _, t := range e.topics {
 		data.Subscriptions = append(data.Subscriptions, t.sub)
 	}

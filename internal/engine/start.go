@@ -21,6 +21,9 @@ const groupAfter = 5
 // themselves, brokers start such a group at 0 on a young topic, whatever the client asked for, and Apache's clients find
 // the position at the first pull, so that what was sent between start and pull is lost. It waits while no broker answers.
 func (e *Engine) seed(ctx context.Context) error {
+	if e.cfg.Broadcast {
+		return nil // brokers keep no position of such a group
+	}
 	for _, t := range e.topics {
 		if t == e.retry {
 			continue // retries start at their beginning

@@ -84,6 +84,9 @@ const (
 	levelDeadLetter = -1 // store in the dead-letter topic at once
 )
 
+// LevelDelay is how long a delay level takes, from 1 up; beyond the last it is the last.
+func LevelDelay(level int) time.Duration { return delays[min(max(level, 1), len(delays))-1] }
+
 func levelText(level int32) string { return strconv.Itoa(int(min(level, int32(len(delays))))) }
 
 // delayLevel rounds d up to a delay level; beyond the last it is the last.

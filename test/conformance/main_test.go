@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
 
@@ -31,5 +33,5 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	rocketmq.Main(m)
+	rocketmq.Main(m, goleak.IgnoreCurrent()) // client-go starts a goroutine when it is linked
 }

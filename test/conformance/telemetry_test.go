@@ -27,7 +27,7 @@ func testTelemetry(t *testing.T, on target) {
 	cfg.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
 	cfg.TracerProvider = sdk.NewTracerProvider(sdk.WithSpanProcessor(spans))
 	red := on.opened(t, cfg)
-	blue, err := red.For(tenants["blue"])
+	blue, err := red.For(tenants["blue"], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

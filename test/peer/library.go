@@ -81,6 +81,11 @@ func (l Library) build(ctx context.Context, jvm []string, log io.Writer) ([]stri
 // buildGo builds the program of client-go. It is not linked into the tests, as it would run with their race detector,
 // which finds races in client-go.
 func buildGo(ctx context.Context) (string, error) {
+	return Build(ctx, "clientgo", "./test/peer/clientgo")
+}
+
+// Build builds a program of this module, without the race detector, and returns its file.
+func Build(ctx context.Context, name, pkg string) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return "", err
@@ -90,16 +95,16 @@ func buildGo(ctx context.Context) (string, error) {
 		return "", err
 	}
 	digest := sha256.Sum256([]byte(root)) // each working copy has its own
-	file := filepath.Join(cache, "clientgo-"+hex.EncodeToString(digest[:4]))
+	file := filepath.Join(cache, name+"-"+hex.EncodeToString(digest[:4]))
 	unlock, err := testcluster.LockWait(ctx, file+".lock")
 	if err != nil {
-		return "", fmt.Errorf("peer: wait for another process that builds client-go's program: %w", err)
+		return "", fmt.Errorf("peer: wait for another process that builds %s: %w", pkg, err)
 	}
 	defer unlock()
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, "./test/peer/clientgo") // quick when the file is up to date
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, pkg) // quick when the file is up to date
 	cmd.Dir = root
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("peer: go build ./test/peer/clientgo: %w\n%s", err, said)
+		return "", fmt.Errorf("peer: go build %s: %w\n%s", pkg, err, said)
 	}
 	return file, nil
 }
