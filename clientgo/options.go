@@ -124,6 +124,13 @@ func differs(now, before reflect.Value) bool {
 		return !now.IsNil()
 	case reflect.Pointer:
 		return now.IsNil() != before.IsNil() || !now.IsNil() && differs(now.Elem(), before.Elem())
+	case reflect.Array: // also the empty ones that forbid comparing their structs
+		for i := range now.Len() {
+			if differs(now.Index(i), before.Index(i)) {
+				return true
+			}
+		}
+		return false
 	case reflect.Struct:
 		for i := range now.NumField() {
 			if differs(now.Field(i), before.Field(i)) {

@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, telemetry, idle") {
+	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, linger, telemetry, idle") {
 		t.Errorf("-help: %v, and printed\n%s", err, &help)
 	}
 }
@@ -72,7 +72,7 @@ func TestSections(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, &out)
 	}
-	if len(r.Tables) != 7 {
+	if len(r.Tables) != 8 {
 		t.Errorf("%d tables", len(r.Tables))
 	}
 	for _, table := range r.Tables {

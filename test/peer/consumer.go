@@ -102,8 +102,11 @@ func (cfg ConsumerConfig) flags() []string {
 		"consume", flag("namesrv", strings.Join(cfg.NameServers, ";")), flag("namespace", cfg.Namespace), flag("group", cfg.Group),
 		flag("topic", cfg.Topic), flag("tags", tags), flag("earliest", cfg.Earliest), flag("orderly", cfg.Orderly),
 		flag("workers", workers), flag("work", fmt.Sprintf("%dms", cfg.Work.Milliseconds())), flag("fail-every", cfg.FailEvery),
-		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("reply", cfg.Reply), flag("quiet", cfg.Quiet),
+		flag("panic-every", cfg.PanicEvery), flag("dead-every", cfg.DeadEvery), flag("retry-level", level), flag("max-attempts", cfg.MaxAttempts), flag("quiet", cfg.Quiet),
 		flag("brief", cfg.Brief), flag("timeout-ms", cfg.Timeout.Milliseconds()),
+	}
+	if cfg.Reply > 0 {
+		flags = append(flags, flag("reply", cfg.Reply))
 	}
 	if cfg.TraceTopic != "" {
 		flags = append(flags, flag("trace-topic", cfg.TraceTopic))
