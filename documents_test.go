@@ -19,6 +19,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
+	apache "github.com/apache/rocketmq-client-go/v2/consumer"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
@@ -26,6 +28,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/clientgo"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
@@ -45,6 +48,9 @@ var (
 	_ *mqtest.Cluster
 	_ *reader.Reader
 	_ = otel.Handle
+	_ rocketmq.PushConsumer
+	_ = apache.WithGroupName
+	_ = clientgo.NewPushConsumer
 	_ metric.MeterProvider
 	_ trace.TracerProvider
 	_ propagation.TraceContext
