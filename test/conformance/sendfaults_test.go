@@ -9,7 +9,6 @@ import (
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
-	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/reader"
 )
 
@@ -66,12 +65,7 @@ func newSendRig(t *testing.T, masters int) *sendRig {
 		s.other = cluster.Broker(0).Name()
 	}
 	topic(t, s.client, "orders")
-	p, err := producer.New(s.client, producer.Config{Group: "sender"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close(t.Context()) })
-	s.traffic = startTraffic(t, p)
+	s.traffic = startTraffic(t, s.client)
 	return s
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
@@ -21,12 +22,41 @@ const (
 // sendMethod sends messages of the given bodies and returns their receipts.
 type sendMethod func(ctx context.Context, p *producer.Producer, bodies []string) ([]producer.Receipt, error)
 
-// sendMethods are what the callers use, in turn.
-func sendMethods() []sendMethod { return []sendMethod{sendSingly, sendTogether} }
+// sendWay is a method with the producer that it is tried on.
+type sendWay struct {
+	producer *producer.Producer
+	method   sendMethod
+}
+
+// sendWays are what the callers use, in turn.
+func sendWays(t *testing.T, client *rocketkit.Client) []sendWay {
+	made := func(cfg producer.Config) *producer.Producer {
+		p, err := producer.New(client, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close(context.Background()) })
+		return p
+	}
+	plain := made(producer.Config{Group: "sender"})
+	shared := made(producer.Config{Group: "sharer", Linger: producer.Linger{Wait: 5 * time.Millisecond}})
+	return []sendWay{{plain, sendSingly}, {plain, sendTogether}, {shared, sendSingly}, {shared, sendAsync}}
+}
 
 func sendSingly(ctx context.Context, p *producer.Producer, bodies []string) ([]producer.Receipt, error) {
 	r, err := p.Send(ctx, producer.Message{Topic: "orders", Body: []byte(bodies[0])})
 	return []producer.Receipt{r}, err
+}
+
+func sendAsync(ctx context.Context, p *producer.Producer, bodies []string) ([]producer.Receipt, error) {
+	type outcome struct {
+		receipt producer.Receipt
+		err     error
+	}
+	done := make(chan outcome, 1)
+	p.SendAsync(ctx, producer.Message{Topic: "orders", Body: []byte(bodies[0])}, func(r producer.Receipt, err error) { done <- outcome{r, err} })
+	o := <-done
+	return []producer.Receipt{o.receipt}, o.err
 }
 
 func sendTogether(ctx context.Context, p *producer.Producer, bodies []string) ([]producer.Receipt, error) {
@@ -50,9 +80,9 @@ type sendTraffic struct {
 	latest       [sendCallers]time.Time // when each caller's latest call that worked began
 }
 
-func startTraffic(t *testing.T, p *producer.Producer) *sendTraffic {
+func startTraffic(t *testing.T, client *rocketkit.Client) *sendTraffic {
 	s := &sendTraffic{stop: make(chan struct{}), acknowledged: map[string]bool{}, stored: map[string]int{}}
-	methods := sendMethods()
+	ways := sendWays(t, client)
 	for caller := range sendCallers {
 		s.callers.Go(func() {
 			for n := 0; ; n++ {
@@ -62,7 +92,7 @@ func startTraffic(t *testing.T, p *producer.Producer) *sendTraffic {
 				case <-time.After(sendPause):
 				}
 				began := time.Now()
-				if s.call(t, p, methods[caller%len(methods)], fmt.Sprintf("%d-%d", caller, n)) {
+				if s.call(t, ways[caller%len(ways)], fmt.Sprintf("%d-%d", caller, n)) {
 					s.mu.Lock()
 					s.latest[caller] = began
 					s.mu.Unlock()
@@ -76,13 +106,13 @@ func startTraffic(t *testing.T, p *producer.Producer) *sendTraffic {
 
 // call makes one call and notes what came of it. How late it returns is measured from the moment at which another
 // goroutine saw the context's end, so that a busy machine counts as little as possible.
-func (s *sendTraffic) call(t *testing.T, p *producer.Producer, method sendMethod, body string) bool {
+func (s *sendTraffic) call(t *testing.T, way sendWay, body string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), sendWithin)
 	defer cancel()
 	var ended atomic.Int64
 	unwatch := context.AfterFunc(ctx, func() { ended.Store(time.Now().UnixNano()) })
 	bodies := []string{body, body + "+"}
-	receipts, err := method(ctx, p, bodies)
+	receipts, err := way.method(ctx, way.producer, bodies)
 	returned := time.Now().UnixNano()
 	if !unwatch() {
 		if at := ended.Load(); at > 0 {
