@@ -86,7 +86,7 @@ func (l *line) next(n *lane) *batch {
 // deliver sends a batch and gives its messages their outcomes, or puts them back.
 func (l *line) deliver(n *lane, b *batch) {
 	if a := b.messages[0].alone; a != nil {
-		result, err := l.p.sendOne(a.ctx, l.topic, &a.message, a.id, a.watched, send.Request{})
+		result, err := l.p.sendOne(a.ctx, l.target(), &a.message, a.id, a.watched, send.Request{})
 		l.finish(n, b, result, err)
 		return
 	}
@@ -98,7 +98,7 @@ func (l *line) deliver(n *lane, b *batch) {
 			l.p.scratch.Put(buffer)
 		}
 	}()
-	result, err := l.p.send(ctx, l.name, l.topic, l.request(n, b, buffer))
+	result, err := l.p.send(ctx, l.name, l.target(), l.request(n, b, buffer))
 	l.finish(n, b, result, err)
 }
 
@@ -225,7 +225,7 @@ func (l *line) putBack(n *lane, b *batch) {
 	for i := len(b.messages) - 1; i >= 0; i-- {
 		w := b.messages[i]
 		w.shared = nil
-		w.unsure = w.unsure || b.attempts > 1
+		w.unsure = w.unsure || b.attempts > 1 || b.regroup && !send.Refused(b.last)
 		if w.state == over {
 			l.unkey(w)
 			continue

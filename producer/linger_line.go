@@ -23,8 +23,8 @@ type laneQueue = protocol.Queue
 type line struct {
 	p     *Producer
 	name  string
-	topic *send.Topic
-	users int // under the lines' lock
+	topic *send.Topic // until another one is kept
+	users int         // under the lines' lock
 
 	mu       sync.Mutex
 	flushing bool // the Producer closes: nothing waits for company
@@ -33,6 +33,14 @@ type line struct {
 	unrouted lane // keys whose queues aren't known, one at a time
 	queues   map[protocol.Queue]*lane
 	keys     map[string]keyed
+}
+
+// target is what the requests are made with: how fast the brokers are is one thing for all sends to a topic.
+func (l *line) target() *send.Topic {
+	if t := l.p.known(l.name); t != nil {
+		return t
+	}
+	return l.topic
 }
 
 // keyed is a sharding key with messages that have no outcome.
@@ -209,7 +217,7 @@ func (s *lines) of(name string, topic *send.Topic) *line {
 func (s *lines) leave(l *line) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.users--; l.users == 0 && !s.p.knows(l.name) {
+	if l.users--; l.users == 0 && s.p.known(l.name) == nil {
 		delete(s.all, l.name)
 	}
 }
