@@ -140,6 +140,7 @@ func (l *line) request(n *lane, b *batch, buffer *[]byte) *send.Request {
 		b.attempts++
 		b.last = err
 		b.regroup = 0 < b.live && b.live < len(b.messages) // nobody wants the others sent again
+		l.desert(n, b)
 		return !b.regroup
 	}
 	if len(b.messages) == 1 {
@@ -190,6 +191,9 @@ func (l *line) finish(n *lane, b *batch, result send.Result, err error) {
 		return
 	}
 	ended := l.outcomes(b, result, err)
+	if err != nil {
+		l.desert(n, b)
+	}
 	if n == &l.unrouted {
 		l.route() // this send has seen to the route
 	}
@@ -235,56 +239,4 @@ func (l *line) putBack(n *lane, b *batch) {
 	if !n.serial && n.count > 0 && !n.armed {
 		n.arm(l)
 	}
-}
-
-// unroute moves what is in the lane of a queue that the topic has lost to where keys wait for their queues.
-func (l *line) unroute(n *lane) {
-	if l.queues[n.queue] == n {
-		delete(l.queues, n.queue)
-	}
-	for w := n.first; w != nil; w = n.first {
-		l.move(w, &l.unrouted)
-	}
-	l.start(&l.unrouted)
-}
-
-// route moves the keys that wait for their queues to the lanes of those, once they are known.
-func (l *line) route() {
-	var news []*lane
-	for w := l.unrouted.first; w != nil; w = l.unrouted.first {
-		n := l.keys[w.key].lane
-		if n == &l.unrouted {
-			if n = l.laneOf(w.key); n == &l.unrouted {
-				break
-			}
-			news = append(news, n)
-		}
-		l.move(w, n)
-	}
-	for _, n := range news {
-		l.start(n)
-	}
-}
-
-// part gives a key a lane of its own, in which it holds up no other: its next message fails for a reason that may lie in
-// it, and yet may be stored later.
-func (l *line) part(n *lane, key string) {
-	own := l.ownLane()
-	for w := n.first; w != nil; {
-		next := w.next
-		if w.key == key {
-			l.move(w, own)
-		}
-		w = next
-	}
-	l.start(own)
-}
-
-// move takes a message with a key from its lane to the end of another one, and the key with it.
-func (l *line) move(w *waiting, to *lane) {
-	w.lane.remove(w)
-	to.push(w)
-	k := l.keys[w.key]
-	k.lane = to
-	l.keys[w.key] = k
 }
