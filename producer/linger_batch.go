@@ -139,8 +139,10 @@ func (l *line) request(n *lane, b *batch, buffer *[]byte) *send.Request {
 		defer l.mu.Unlock()
 		b.attempts++
 		b.last = err
-		b.regroup = 0 < b.live && b.live < len(b.messages) // nobody wants the others sent again
-		l.desert(n, b)
+		b.regroup = 0 < b.live && b.live < len(b.messages)                             // nobody wants the others sent again
+		if n != &l.unrouted || !protocol.HasCode(err, protocol.CodeInvalidParameter) { // else the route isn't true
+			l.desert(n, b)
+		}
 		return !b.regroup
 	}
 	if len(b.messages) == 1 {
@@ -191,11 +193,8 @@ func (l *line) finish(n *lane, b *batch, result send.Result, err error) {
 		return
 	}
 	ended := l.outcomes(b, result, err)
-	if err != nil {
+	if err != nil || n == &l.unrouted { // that send has seen to the route
 		l.desert(n, b)
-	}
-	if n == &l.unrouted {
-		l.route() // this send has seen to the route
 	}
 	l.mu.Unlock()
 	for _, w := range ended {

@@ -11,10 +11,11 @@ func (l *line) unroute(n *lane) {
 	l.start(&l.unrouted)
 }
 
-// desert moves what is in the lane of a queue that is lost, by the route, to where its keys go now. The messages of b have
-// been sent to the queue and stay with it as long as their callers do, and so do those behind them with their keys.
+// desert moves what is in the lane of a queue that is lost, by the route, to where its keys go now, and what waits for its
+// queues to be known there once they are. The messages of b have been sent to the queue and stay with it as long as their
+// callers do, and so do those behind them with their keys.
 func (l *line) desert(n *lane, b *batch) {
-	if n.queue == (laneQueue{}) || !l.topic.Lost(n.queue) {
+	if n != &l.unrouted && (n.queue == (laneQueue{}) || !l.topic.Lost(n.queue)) {
 		return
 	}
 	if l.queues[n.queue] == n {
@@ -31,28 +32,13 @@ func (l *line) desert(n *lane, b *batch) {
 			if to == n {
 				to = l.laneOf(w.key)
 			}
+			if to == n {
+				return // no route is known
+			}
 			l.move(w, to)
 			l.start(to)
 		}
 		w = next
-	}
-}
-
-// route moves the keys that wait for their queues to the lanes of those, once they are known.
-func (l *line) route() {
-	var news []*lane
-	for w := l.unrouted.first; w != nil; w = l.unrouted.first {
-		n := l.keys[w.key].lane
-		if n == &l.unrouted {
-			if n = l.laneOf(w.key); n == &l.unrouted {
-				break
-			}
-			news = append(news, n)
-		}
-		l.move(w, n)
-	}
-	for _, n := range news {
-		l.start(n)
 	}
 }
 

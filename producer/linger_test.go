@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -366,67 +364,6 @@ func TestLingerKeysOfALostQueue(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Once the name servers have dropped a broker, a key goes to another queue, however its callers overlap, and what another
-// key's caller still tries there holds up none but its own.
-func TestLingerKeyOfABrokerThatIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := cluster(t, "orders", 2, "a", "b")
-		p := f.producer("", lingering)
-		onB := keysOn(t, p, "b", 0, 2)
-		f.stop("b:10911")
-		f.setRoute("orders", 2, "a")
-		patient, cancel := context.WithCancel(t.Context())
-		stays := sending(patient, p, message("stays", onB[1])) // with that broker, come what may
-		var callers sync.WaitGroup
-		var stored atomic.Int32
-		for i := range 4 {
-			callers.Go(func() {
-				time.Sleep(time.Duration(i) * 250 * time.Millisecond)
-				for range 40 {
-					if r, err := p.Send(within(t, time.Second), message("x 1", onB[0])); err == nil {
-						if stored.Add(1); r.Queue.Broker != "a" {
-							t.Errorf("stored in %v", r.Queue)
-						}
-						time.Sleep(time.Second)
-					}
-				}
-			})
-		}
-		callers.Wait()
-		if n := stored.Load(); n < 20 {
-			t.Errorf("%d of 160 messages are stored", n)
-		}
-		behind := sending(within(t, time.Second), p, message("behind", onB[1]))
-		if r := <-behind[0]; r.err == nil {
-			t.Error("it has overtaken one of its key")
-		}
-		cancel()
-		<-stays[0]
-		if _, err := p.Send(within(t, time.Second), message("later", onB[1])); err != nil {
-			t.Error(err)
-		}
-		if messages, keys, _ := p.Remaining(); messages+keys != 0 {
-			t.Errorf("%d messages, %d keys are left", messages, keys)
-		}
-	})
-}
-
-// keysOn gives keys whose messages go to a queue.
-func keysOn(t *testing.T, p *producer.Producer, broker string, queue, n int) (keys []string) {
-	t.Helper()
-	for i := 0; len(keys) < n; i++ {
-		key := fmt.Sprint("key-", i)
-		r, err := p.Send(t.Context(), message("x 0", key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r.Queue.Broker == broker && r.Queue.ID == queue {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
 
 func TestCloseFlushesWhatLingers(t *testing.T) {
