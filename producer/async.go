@@ -39,15 +39,17 @@ func (p *Producer) SendAsync(ctx context.Context, m Message, done func(Receipt, 
 	}
 	a.inside = true
 	topic, err := p.topic(m.Topic)
-	if err != nil {
+	a.holds = p.async.room.Acquire(ctx, 1) == nil // also for what is refused below: its call has to wait for its turn
+	switch {
+	case err != nil:
 		a.fail(fmt.Errorf("producer: send: Topic: %w", err))
 		return
-	}
-	if err := p.async.room.Acquire(ctx, 1); err != nil {
-		a.fail(fmt.Errorf("producer: %w", topic.Left(ctx, 0, a.began, errRoom)))
+	case !a.holds:
+		err = fmt.Errorf("producer: %w", topic.Left(ctx, 0, a.began, errRoom))
+		p.counters.note(m.Topic, "", 1, 0, &a.result, err)
+		a.fail(err)
 		return
 	}
-	a.holds = true
 	if err := m.check(p.cfg.MaxMessageSize); err != nil {
 		a.fail(fmt.Errorf("producer: send %s: %w", m.Topic, err))
 		return
@@ -80,7 +82,7 @@ func (a *asyncSend) send(ctx context.Context, topic *send.Topic, m *Message) {
 	p := a.p
 	a.id = p.idOf(m)
 	ctx, a.watched = p.watch(ctx, hook.Send, false, []Message{*m}, a.id)
-	w := &waiting{key: m.ShardingKey, since: a.began, settle: a.settle}
+	w := &waiting{key: m.ShardingKey, since: time.Now(), settle: a.settle} // it may have waited for room since it began
 	w.deadline, w.limited = ctx.Deadline()
 	if p.shares(m) {
 		if err := p.encode(w, m, a.id, a.watched); err != nil {
@@ -111,7 +113,7 @@ func (a *asyncSend) watchContext(ctx context.Context, w *waiting) {
 // settle takes the outcome from the line.
 func (a *asyncSend) settle(w *waiting) {
 	a.result, a.err = w.result, w.err
-	if w.alone == nil { // else its request was counted
+	if w.alone == nil || w.shared == nil { // else its own request was counted
 		a.p.counters.note(a.name, a.id, 1, w.body, &a.result, a.err)
 	}
 	a.p.async.finished(a)
@@ -130,7 +132,6 @@ func (a *asyncSend) end() {
 	if a.line != nil {
 		a.p.lines.leave(a.line)
 	}
-	a.watched.sent(a.result, a.err)
 	if a.done == nil {
 		return
 	}
@@ -157,8 +158,9 @@ type async struct {
 // a message leaves its room when it is stored lets done send the next one: it isn't in the way of its own room.
 const backlog = 1024
 
-// finished lines up the call of a message's done.
+// finished lines up the call of a message's done. The hooks are told before, as those calls may take long.
 func (s *async) finished(a *asyncSend) {
+	a.watched.sent(a.result, a.err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.outcomes) < s.most+backlog {

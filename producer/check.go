@@ -69,6 +69,8 @@ func (m *Message) checkDelay() error {
 		return errors.New("DelayLevel: is set beside Delay or DeliverAt: choose one")
 	case m.Delay != 0 && !m.DeliverAt.IsZero():
 		return errors.New("Delay: is set beside DeliverAt: choose one")
+	case !m.DeliverAt.IsZero() && (m.DeliverAt.Unix() >= math.MaxInt64/1000 || m.DeliverAt.Unix() <= math.MinInt64/1000):
+		return fmt.Errorf("DeliverAt: the year %d is beyond what can be told in ms", m.DeliverAt.Year())
 	}
 	return nil
 }

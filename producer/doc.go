@@ -23,6 +23,7 @@
 //
 // Callers of one topic share requests where [Config].Linger says so, each with its own context, receipt and error.
 // [Producer.SendAsync] doesn't wait for the answer; it keeps the order of a ShardingKey all the same.
+//
 // # Transactions
 //
 // [Producer.Transact] has a message delivered if, and only if, a local step such as a database's transaction took effect,

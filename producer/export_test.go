@@ -10,7 +10,7 @@ func (p *Producer) Remaining() (messages, keys, lanes int) {
 		l.mu.Lock()
 		keys += len(l.keys)
 		lanes += len(l.queues)
-		messages += l.anyQueue.count + l.unrouted.count
+		messages += l.anyQueue.count + l.apart.count + l.unrouted.count
 		for _, n := range l.queues {
 			messages += n.count
 		}

@@ -86,7 +86,7 @@ func (l *line) next(n *lane) *batch {
 // deliver sends a batch and gives its messages their outcomes, or puts them back.
 func (l *line) deliver(n *lane, b *batch) {
 	if a := b.messages[0].alone; a != nil {
-		result, err := l.p.sendOne(a.ctx, l.topic, &a.message, a.id, a.watched, send.Request{})
+		result, err := l.p.sendOne(a.ctx, l.target(), &a.message, a.id, a.watched, send.Request{})
 		l.finish(n, b, result, err)
 		return
 	}
@@ -98,7 +98,7 @@ func (l *line) deliver(n *lane, b *batch) {
 			l.p.scratch.Put(buffer)
 		}
 	}()
-	result, err := l.p.send(ctx, l.name, l.topic, l.request(n, b, buffer))
+	result, err := l.p.send(ctx, l.name, l.target(), l.request(n, b, buffer))
 	l.finish(n, b, result, err)
 }
 
@@ -139,7 +139,10 @@ func (l *line) request(n *lane, b *batch, buffer *[]byte) *send.Request {
 		defer l.mu.Unlock()
 		b.attempts++
 		b.last = err
-		b.regroup = 0 < b.live && b.live < len(b.messages) // nobody wants the others sent again
+		b.regroup = 0 < b.live && b.live < len(b.messages)                             // nobody wants the others sent again
+		if n != &l.unrouted || !protocol.HasCode(err, protocol.CodeInvalidParameter) { // else the route isn't true
+			l.desert(n, b)
+		}
 		return !b.regroup
 	}
 	if len(b.messages) == 1 {
@@ -190,8 +193,8 @@ func (l *line) finish(n *lane, b *batch, result send.Result, err error) {
 		return
 	}
 	ended := l.outcomes(b, result, err)
-	if n == &l.unrouted {
-		l.route() // this send has seen to the route
+	if err != nil || n == &l.unrouted { // that send has seen to the route
+		l.desert(n, b)
 	}
 	l.mu.Unlock()
 	for _, w := range ended {
@@ -225,7 +228,7 @@ func (l *line) putBack(n *lane, b *batch) {
 	for i := len(b.messages) - 1; i >= 0; i-- {
 		w := b.messages[i]
 		w.shared = nil
-		w.unsure = w.unsure || b.attempts > 1
+		w.unsure = w.unsure || b.attempts > 1 || b.regroup && !send.Refused(b.last)
 		if w.state == over {
 			l.unkey(w)
 			continue
@@ -235,56 +238,4 @@ func (l *line) putBack(n *lane, b *batch) {
 	if !n.serial && n.count > 0 && !n.armed {
 		n.arm(l)
 	}
-}
-
-// unroute moves what is in the lane of a queue that the topic has lost to where keys wait for their queues.
-func (l *line) unroute(n *lane) {
-	if l.queues[n.queue] == n {
-		delete(l.queues, n.queue)
-	}
-	for w := n.first; w != nil; w = n.first {
-		l.move(w, &l.unrouted)
-	}
-	l.start(&l.unrouted)
-}
-
-// route moves the keys that wait for their queues to the lanes of those, once they are known.
-func (l *line) route() {
-	var news []*lane
-	for w := l.unrouted.first; w != nil; w = l.unrouted.first {
-		n := l.keys[w.key].lane
-		if n == &l.unrouted {
-			if n = l.laneOf(w.key); n == &l.unrouted {
-				break
-			}
-			news = append(news, n)
-		}
-		l.move(w, n)
-	}
-	for _, n := range news {
-		l.start(n)
-	}
-}
-
-// part gives a key a lane of its own, in which it holds up no other: its next message fails for a reason that may lie in
-// it, and yet may be stored later.
-func (l *line) part(n *lane, key string) {
-	own := l.ownLane()
-	for w := n.first; w != nil; {
-		next := w.next
-		if w.key == key {
-			l.move(w, own)
-		}
-		w = next
-	}
-	l.start(own)
-}
-
-// move takes a message with a key from its lane to the end of another one, and the key with it.
-func (l *line) move(w *waiting, to *lane) {
-	w.lane.remove(w)
-	to.push(w)
-	k := l.keys[w.key]
-	k.lane = to
-	l.keys[w.key] = k
 }

@@ -16,21 +16,31 @@ const asyncRequests = 128
 
 type laneQueue = protocol.Queue
 
-// line is where the messages of one topic wait for their requests. Messages without a sharding key share one lane. One
-// with a key goes to the lane of its queue, and of its key where it shares nothing; as long as a key has messages in a
-// lane, all of its go there, so that a change of the route doesn't change their order.
+// line is where the messages of one topic wait for their requests. Those without a sharding key are in one lane, or in
+// another when they share nothing, lest the ones wait for the others' requests. One with a key goes to the lane of its
+// queue, and without Linger of its key alone; as long as a key has messages in a lane, all of its go there, so that a
+// change of the route doesn't change their order.
 type line struct {
 	p     *Producer
 	name  string
-	topic *send.Topic
-	users int // under the lines' lock
+	topic *send.Topic // until another one is kept
+	users int         // under the lines' lock
 
 	mu       sync.Mutex
 	flushing bool // the Producer closes: nothing waits for company
 	anyQueue lane
+	apart    lane // without a key, and shares nothing
 	unrouted lane // keys whose queues aren't known, one at a time
 	queues   map[protocol.Queue]*lane
 	keys     map[string]keyed
+}
+
+// target is what the requests are made with: how fast the brokers are is one thing for all sends to a topic.
+func (l *line) target() *send.Topic {
+	if t := l.p.known(l.name); t != nil {
+		return t
+	}
+	return l.topic
 }
 
 // keyed is a sharding key with messages that have no outcome.
@@ -47,6 +57,9 @@ func (l *line) put(w *waiting) {
 		return
 	}
 	n := &l.anyQueue
+	if w.alone != nil {
+		n = &l.apart
+	}
 	if w.key != "" {
 		k, ok := l.keys[w.key]
 		if !ok {
@@ -105,14 +118,14 @@ func (l *line) start(n *lane) {
 	case l.full(n):
 		n.running++
 		go l.run(n, l.take(n))
-	case !n.armed && n.first.alone == nil:
+	case !n.armed && n != &l.apart:
 		n.arm(l)
 	}
 }
 
 // full tells whether a lane in which requests are under way needs another one.
 func (l *line) full(n *lane) bool {
-	if n.first.alone != nil {
+	if n == &l.apart {
 		return n.running < asyncRequests
 	}
 	settings := &l.p.cfg.Linger
@@ -132,7 +145,7 @@ func (n *lane) arm(l *line) {
 		defer l.mu.Unlock()
 		n.armed = false
 		l.start(n)
-		if n.count > 0 && !n.armed && n.running > 0 && n.first.alone == nil {
+		if n.count > 0 && !n.armed && n.running > 0 {
 			n.arm(l)
 		}
 	})
@@ -170,7 +183,7 @@ func (l *line) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.flushing = true
-	for n := &l.anyQueue; n.count > 0 && n.first.alone == nil; {
+	for n := &l.anyQueue; n.count > 0; {
 		n.running++
 		go l.run(n, l.take(n))
 	}
@@ -193,6 +206,7 @@ func (s *lines) of(name string, topic *send.Topic) *line {
 	if l == nil {
 		l = &line{p: s.p, name: name, topic: topic, flushing: s.closed, queues: map[protocol.Queue]*lane{}, keys: map[string]keyed{}}
 		l.anyQueue.limit = s.p.cfg.Linger.Messages
+		l.apart.limit = 1
 		l.unrouted = lane{serial: true, limit: 1}
 		s.all[name] = l
 	}
@@ -203,7 +217,7 @@ func (s *lines) of(name string, topic *send.Topic) *line {
 func (s *lines) leave(l *line) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.users--; l.users == 0 && !s.p.knows(l.name) {
+	if l.users--; l.users == 0 && s.p.known(l.name) == nil {
 		delete(s.all, l.name)
 	}
 }

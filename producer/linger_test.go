@@ -289,6 +289,34 @@ func TestLingerSendsAloneWhatCantBeShared(t *testing.T) {
 	})
 }
 
+// What goes alone doesn't wait for requests that are shared, however long those wait themselves.
+func TestLingerAloneBesideTheShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := cluster(t, "orders", 1, "a")
+		f.answer = func(s sent) (int32, string) {
+			if texts(s)[0] == "hangs" {
+				return hold, ""
+			}
+			return 0, ""
+		}
+		p := f.producer("", lingering)
+		var c calls
+		for i := range 2 { // one is under way, one waits
+			p.SendAsync(within(t, time.Second), message("hangs", ""), c.done(fmt.Sprint("hangs ", i)))
+			synctest.Wait()
+		}
+		later := producer.Message{Topic: "orders", Body: []byte("later"), DelayLevel: 3}
+		p.SendAsync(within(t, time.Second), later, c.done("later"))
+		time.Sleep(2 * lingering.Linger.Wait)
+		if r := c.one(t, "later"); r.err != nil {
+			t.Error(r.err)
+		}
+		if err := p.Close(within(t, time.Minute)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestLingerKeysOfALostQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := cluster(t, "orders", 4, "a")

@@ -208,10 +208,7 @@ func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *
 
 // topic returns what to send to a logical topic with.
 func (p *Producer) topic(name string) (*send.Topic, error) {
-	p.mu.RLock()
-	t := p.topics[name]
-	p.mu.RUnlock()
-	if t != nil {
+	if t := p.known(name); t != nil {
 		return t, nil
 	}
 	physical, err := p.view.Names.Topic(name)
@@ -224,16 +221,16 @@ func (p *Producer) topic(name string) (*send.Topic, error) {
 	return p.sender.Topic(physical), nil
 }
 
-// knows tells whether a message was stored in a topic.
-func (p *Producer) knows(name string) bool {
+// known returns what is kept of a topic; nil when no message was stored in it.
+func (p *Producer) known(name string) *send.Topic {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.topics[name] != nil
+	return p.topics[name]
 }
 
 // keep remembers a topic that exists; those that don't could be any number.
 func (p *Producer) keep(name string, topic *send.Topic) {
-	if p.knows(name) {
+	if p.known(name) != nil {
 		return
 	}
 	p.mu.Lock()

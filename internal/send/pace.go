@@ -93,15 +93,15 @@ func (all *paces) end(p *pace, now time.Time, took time.Duration, err error) {
 	case err == nil:
 		p.news.Store(now.UnixNano())
 		all.note(p, took)
-	case isRefusal(err):
+	case Refused(err):
 		p.news.Store(now.UnixNano())
 	case int64(took) > p.mean.Load():
 		all.note(p, took)
 	}
 }
 
-// isRefusal tells whether a broker answered so.
-func isRefusal(err error) bool {
+// Refused tells whether a broker answered so: it hasn't stored what it was sent.
+func Refused(err error) bool {
 	var refusal *protocol.Error
 	return errors.As(err, &refusal)
 }

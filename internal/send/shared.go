@@ -3,6 +3,7 @@ package send
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
@@ -32,6 +33,13 @@ func (t *Topic) KeyQueue(key string) (protocol.Queue, bool) {
 		return protocol.Queue{}, false
 	}
 	return r.Write[hashIndex(key, len(r.Write))], true
+}
+
+// Lost tells whether the route that is known has queues to write to, and not this one any more: the name servers have
+// dropped its broker, say, and a key that begins anew has another queue.
+func (t *Topic) Lost(q protocol.Queue) bool {
+	r := t.sender.view.Routes().Known(t.physical)
+	return r != nil && len(r.Write) > 0 && !slices.Contains(r.Write, q)
 }
 
 // forContent tells whether an attempt failed for what the request holds.
