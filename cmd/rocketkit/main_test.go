@@ -78,6 +78,19 @@ func TestClusterWithoutAccessControl(t *testing.T) {
 	}
 }
 
+// TestFlagInsteadOfAddressServer: --namesrv counts whatever the environment says of name servers and of the tenant's traces.
+func TestFlagInsteadOfAddressServer(t *testing.T) {
+	t.Parallel()
+	cluster := mqtest.New(t, mqtest.Config{TCP: true})
+	env := map[string]string{
+		"ROCKETKIT_NAMESRV_URL": "http://127.0.0.1:1/nsaddr", "ROCKETKIT_TENANT": "red", "ROCKETKIT_TRACE": "perhaps", "ROCKETKIT_TRACE_TOPIC": "red%traces",
+	}
+	status, _, errs := call(t, env, "tenant", "acl", "--tenant", "red", "--apply", "--yes", "--namesrv", strings.Join(cluster.Addresses(), ";"))
+	if status != statusFailed || !strings.Contains(errs, "5.3.0 or newer") {
+		t.Errorf("status %d, %q", status, errs)
+	}
+}
+
 // TestHelp: every command has a short text, examples that parse, and flags that say what they do.
 func TestHelp(t *testing.T) {
 	t.Parallel()
