@@ -23,6 +23,9 @@ func (g *gate) enter() bool {
 	return false
 }
 
+// enterWith counts one more in for somebody who is inside, whether or not the gate is closed.
+func (g *gate) enterWith() { g.state.Add(1) }
+
 func (g *gate) leave() {
 	if g.state.Add(-1) == closedBit {
 		g.once.Do(func() { close(g.idle) })

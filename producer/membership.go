@@ -54,16 +54,18 @@ func (m *membership) findMasters(ctx context.Context) {
 	}
 }
 
-// join joins once, in the background.
+// join joins once. The group is listed when it returns, for a Request of another goroutine too; brokers hear of it in the
+// background.
 func (m *membership) join() {
-	if m.begun.Load() || !m.begun.CompareAndSwap(false, true) {
+	if m.begun.Load() {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.left {
+	if m.left || m.begun.Load() {
 		return
 	}
+	defer m.begun.Store(true)
 	// Another Producer of this Client and group is the same member to brokers; the last to leave unregisters it.
 	m.joined = m.view.Enlist(m.member) == nil
 	ctx, stop := context.WithCancel(context.Background())

@@ -191,7 +191,7 @@ func (p *Producer) sendMany(ctx context.Context, topic *send.Topic, messages []M
 func (p *Producer) send(ctx context.Context, name string, topic *send.Topic, r *send.Request) (send.Result, error) {
 	result, err := topic.Send(ctx, r)
 	if r.Failed == nil {
-		p.counters.noteRequest(name, r, &result, err)
+		p.counters.noteRequest(name, r, &result, unlessReplied(ctx, err))
 	}
 	if err != nil {
 		if !r.Reply { // it has no topic that the caller knows

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -74,9 +75,9 @@ func (p *Producer) Request(ctx context.Context, m Message) (*rocketkit.Message, 
 		ctx = limited
 	}
 	began := time.Now()
-	sending, stop := context.WithCancel(ctx)
-	defer stop()
-	wait := p.view.AwaitReply(stop) // so the sending ends when the reply is there
+	sending, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	wait := p.view.AwaitReply(func() { stop(errReplied) }) // so the sending ends when the reply is there
 	defer wait.Forget()
 	receipt, err := p.ask(sending, topic, &m, wait.ID)
 	if reply, broker := wait.Reply(); err != nil && reply == nil {
@@ -98,6 +99,17 @@ func (p *Producer) Request(ctx context.Context, m Message) (*rocketkit.Message, 
 	return nil, fmt.Errorf("producer: request %s: %w", m.Topic, &NoReplyError{Request: receipt, Took: time.Since(began), Ended: context.Cause(ctx)})
 }
 
+// errReplied is why the sending of a request ends when its reply is there before the broker's answer.
+var errReplied = errors.New("the reply has come")
+
+// unlessReplied is how a send ended for those who count: its reply proves that a request was stored.
+func unlessReplied(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errReplied) {
+		return nil
+	}
+	return err
+}
+
 // checkRequest is check for a request.
 func (m *Message) checkRequest(maxSize int) error {
 	if field := m.delayField(); field != "" {
@@ -116,7 +128,7 @@ func (p *Producer) ask(ctx context.Context, topic *send.Topic, m *Message, corre
 		hook.Property{Name: protocol.PropertyCorrelationID, Value: correlation},
 		hook.Property{Name: protocol.PropertyReplyTo, Value: p.view.ClientID()},
 		hook.Property{Name: protocol.PropertyTTL, Value: strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)})
-	w.sent(result, err)
+	w.sent(result, unlessReplied(ctx, err))
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -141,6 +141,9 @@ func TestReplyBeforeTheAnswer(t *testing.T) {
 		if n := a.cluster.Messages("questions"); len(n) > 3 {
 			t.Errorf("stored %d times", len(n)-1)
 		}
+		if s := a.Stats(); s.Sent != 2 || s.Failed != 0 || len(s.Failures) != 0 {
+			t.Errorf("%d sent, %d failed: %+v", s.Sent, s.Failed, s.Failures)
+		}
 	})
 }
 

@@ -28,7 +28,7 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 	var err error
 	if ctx.Err() != nil {
 		err = fmt.Errorf("the context ended before the broker was told: %w", context.Cause(ctx))
-		p.endInBackground(ctx, h, is)
+		defer p.endInBackground(ctx, h, is) // once it is noted as left to the check
 	} else {
 		err = p.end(ctx, p.masterOf(h), p.checks.endOf(h, is))
 	}
@@ -55,9 +55,7 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 // endInBackground makes one attempt to tell a broker an outcome when the caller's context is over: the check would, but
 // that takes the broker half a minute. Close waits for it.
 func (p *Producer) endInBackground(ctx context.Context, h *half, is outcome) {
-	if !p.sends.enter() {
-		return
-	}
+	p.sends.enterWith()
 	go func() {
 		defer p.sends.leave()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.view.RequestTimeout())

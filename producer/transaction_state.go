@@ -85,7 +85,9 @@ func (t *transactions) stored(h *half, r *send.Result) {
 func (t *transactions) finish(h *half) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.halves, h.id)
+	if t.halves[h.id] == h { // ids of the caller's may come twice
+		delete(t.halves, h.id)
+	}
 }
 
 // endOf gives the request that tells the outcome of a half message, where that is by then.

@@ -52,7 +52,7 @@ func (p *Producer) Transactions() TransactionStats {
 	if t == nil {
 		return TransactionStats{}
 	}
-	asking, brokers := p.view.Asking()
+	asking, brokers := p.view.Asking(p.group)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.counts

@@ -362,6 +362,35 @@ func TestContextThatEndsInTheLocalStep(t *testing.T) {
 	})
 }
 
+// So it does when the process shuts down meanwhile, as contexts end by the same signal.
+func TestContextThatEndsInTheLocalStepDuringClose(t *testing.T) {
+	transactions(t, func(on *trials) {
+		t := on.t
+		p := on.producer("a")
+		ctx, cancel := context.WithCancel(t.Context())
+		closed := make(chan error)
+		_, err := p.Transact(ctx, orderOf("one"), func(context.Context) error {
+			cancel()
+			go func() { closed <- p.Close(t.Context()) }()
+			time.Sleep(time.Second)
+			return nil
+		})
+		if !errors.Is(err, producer.ErrLeftToCheck) {
+			t.Error(err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		if s := p.Transactions(); s.LeftToCheck != 1 || s.Open != 0 {
+			t.Errorf("%+v", s)
+		}
+		on.delivered("one")
+		if got := on.asked(); len(got) > 0 {
+			t.Errorf("asked %q", got)
+		}
+	})
+}
+
 // A broker that is away when the local step is done is told once it is back.
 func TestBrokerAwayBetweenHalfAndEnd(t *testing.T) {
 	transactions(t, func(on *trials) {

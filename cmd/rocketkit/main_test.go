@@ -47,7 +47,7 @@ func TestUsage(t *testing.T) {
 
 func TestRulesAsCommands(t *testing.T) {
 	t.Parallel()
-	status, out, errs := call(t, nil, "tenant", "acl", "--tenant", "red", "--user", "ann", "--allow-from", "10.0.0.0/8,::1", "--manage-topics", "--trace-topic", "", "--cluster", "c 1")
+	status, out, errs := call(t, nil, "tenant", "acl", "--tenant", "red", "--user", "ann", "--allow-from", "10.0.0.0/8,::1", "--manage-topics", "--cluster", "c 1")
 	want := `# Tenant red for user ann. Run these as a super user; createUser only where the user is missing.
 mqadmin createUser -n "$NAMESRV_ADDR" -c 'c 1' -u 'ann' -p "$SECRET_KEY" -t Normal
 mqadmin updateAcl -n "$NAMESRV_ADDR" -c 'c 1' -s 'User:ann' -r 'Topic:red%*' -a Pub,Sub,Get,Update,Create,Delete -d Allow -i '10.0.0.0/8,::1'
@@ -62,7 +62,7 @@ mqadmin updateAcl -n "$NAMESRV_ADDR" -c 'c 1' -s 'User:ann' -r 'Topic:%DLQ%red%*
 func TestRulesAsJSON(t *testing.T) {
 	t.Parallel()
 	status, out, errs := call(t, nil, "tenant", "acl", "--tenant", "red", "-o", "json")
-	if status != 0 || errs != "" || !strings.Contains(out, `"resource": "Topic:%DLQ%red%*"`) || !strings.Contains(out, `"user": "red"`) {
+	if status != 0 || errs != "" || !strings.Contains(out, `"resource": "Topic:%DLQ%red%*"`) || strings.Contains(out, "TRACE") || !strings.Contains(out, `"user": "red"`) {
 		t.Errorf("status %d, %s\n%s", status, errs, out)
 	}
 }
@@ -75,6 +75,19 @@ func TestClusterWithoutAccessControl(t *testing.T) {
 		"tenant", "acl", "--tenant", "red", "--apply", "--yes")
 	if status != statusFailed || out != "" || !strings.Contains(errs, "AUTH_GET_USER (3004)") || !strings.Contains(errs, "5.3.0 or newer") {
 		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+}
+
+// TestFlagInsteadOfAddressServer: --namesrv counts whatever the environment says of name servers and of the tenant's traces.
+func TestFlagInsteadOfAddressServer(t *testing.T) {
+	t.Parallel()
+	cluster := mqtest.New(t, mqtest.Config{TCP: true})
+	env := map[string]string{
+		"ROCKETKIT_NAMESRV_URL": "http://127.0.0.1:1/nsaddr", "ROCKETKIT_TENANT": "red", "ROCKETKIT_TRACE": "perhaps", "ROCKETKIT_TRACE_TOPIC": "red%traces",
+	}
+	status, _, errs := call(t, env, "tenant", "acl", "--tenant", "red", "--apply", "--yes", "--namesrv", strings.Join(cluster.Addresses(), ";"))
+	if status != statusFailed || !strings.Contains(errs, "5.3.0 or newer") {
+		t.Errorf("status %d, %q", status, errs)
 	}
 }
 

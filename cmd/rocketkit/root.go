@@ -22,7 +22,8 @@ func (c console) root() *cobra.Command {
 
 Which cluster, and as whom, comes from the environment, as for every program on rocketkit:
 
-  ROCKETKIT_NAMESRV     host:port of the name servers, several joined by ';' (or --namesrv)
+  ROCKETKIT_NAMESRV     host:port of the name servers, several joined by ';' (or --namesrv), or
+                        ROCKETKIT_NAMESRV_URL, an address server that tells them
   ROCKETKIT_ACCESS_KEY  and ROCKETKIT_SECRET_KEY, or their _FILE forms, where brokers have ACLs
   ROCKETKIT_TLS         on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it`,
 		SilenceErrors: true,
@@ -34,7 +35,7 @@ Which cluster, and as whom, comes from the environment, as for every program on 
 		return usage("%w; see %s --help", err, command.CommandPath())
 	})
 	shared := &connection{console: c}
-	command.PersistentFlags().StringVar(&shared.nameServers, "namesrv", "", "name servers, host:port joined by ';' (default $ROCKETKIT_NAMESRV)")
+	command.PersistentFlags().StringVar(&shared.nameServers, "namesrv", "", "name servers, host:port joined by ';' (default $ROCKETKIT_NAMESRV, or as $ROCKETKIT_NAMESRV_URL tells)")
 	_ = command.RegisterFlagCompletionFunc("namesrv", cobra.NoFileCompletions) // the flag exists
 	command.AddCommand(tenantCommand(shared))
 	return command
@@ -60,7 +61,7 @@ func (c *connection) open() (*rocketkit.Client, error) {
 		switch {
 		case name == "ROCKETKIT_NAMESRV" && c.nameServers != "":
 			return c.nameServers, true
-		case name == "ROCKETKIT_TENANT":
+		case name == "ROCKETKIT_NAMESRV_URL" && c.nameServers != "", name == "ROCKETKIT_TENANT", name == "ROCKETKIT_TRACE", name == "ROCKETKIT_TRACE_TOPIC":
 			return "", false
 		}
 		return c.console.lookup(name)

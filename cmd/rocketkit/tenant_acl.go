@@ -35,8 +35,8 @@ func tenantACLCommand(shared *connection) *cobra.Command {
 Without --apply it prints mqadmin's commands, or JSON, and connects to nobody. With --apply it reads what every
 broker has, replicas included, shows the difference, asks, and sets what is missing. It may be repeated.
 
-The user may send, consume, read and reset what begins with the tenant's prefix, its dead letters included, and send
-to the trace topic. docs/tenants.md lists what RocketMQ doesn't check.`,
+The user may send, consume, read and reset what begins with the tenant's prefix, its dead letters and message traces
+included. docs/tenants.md lists what RocketMQ doesn't check.`,
 		Example: `  rocketkit tenant acl --tenant red                                   # mqadmin commands for user red
   rocketkit tenant acl --tenant red --user billing -o json            # the rules alone
   rocketkit tenant acl --tenant red --apply --dry-run                 # what would change on which broker
@@ -49,7 +49,7 @@ to the trace topic. docs/tenants.md lists what RocketMQ doesn't check.`,
 	flags.StringVar(&a.access.Tenant, "tenant", "", "the tenant (required)")
 	flags.StringVar(&a.access.User, "user", "", "the user, which is the access key (default: the tenant's name)")
 	flags.StringSliceVar(&a.access.From, "allow-from", nil, "addresses or CIDR blocks that the user may come from (default: any)")
-	flags.StringVar(&a.access.TraceTopic, "trace-topic", "RMQ_SYS_TRACE_TOPIC", "shared topic that message traces go to; empty for none")
+	flags.StringVar(&a.access.TraceTopic, "trace-topic", "", "a shared topic that the tenant's other clients write message traces to, such as RMQ_SYS_TRACE_TOPIC (default: none)")
 	flags.BoolVar(&a.access.ManageTopics, "manage-topics", false, "let the user create and delete its topics and groups")
 	flags.StringVar(&a.cluster, "cluster", "DefaultCluster", "the cluster's name in mqadmin's commands")
 	flags.StringVarP(&a.output, "output", "o", "mqadmin", "what to print: mqadmin or json")

@@ -89,12 +89,14 @@ func (s *checkers) listed(info protocol.ClusterInfo) {
 	}
 }
 
-// Asking tells how many masters are connected and have heard of this process's groups, and how many there are, as far as
-// those who serve check-backs know.
-func (c *Cluster) Asking() (asking, masters int) {
+// Asking tells how many masters are connected and have heard of a physical producer group, and how many there are, as far
+// as those who serve check-backs know.
+func (c *Cluster) Asking(group string) (asking, masters int) {
+	key := memberKey{group: group}
+	by, _ := c.members.speakerOf(key)
 	all := c.checkers.addresses()
 	for _, address := range all {
-		if c.hasHeard(address) && !c.isQuiet(address) {
+		if c.knows(address, key, by) && !c.members.isQuiet(heard{address, by}) {
 			asking++
 		}
 	}

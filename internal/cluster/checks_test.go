@@ -66,7 +66,7 @@ func TestCheckersAreKnownToAllMasters(t *testing.T) {
 				t.Errorf("%s was told %v %v", address, consumers, producers)
 			}
 		}
-		if asking, masters := v.Asking(); asking != 2 || masters != 2 {
+		if asking, masters := v.Asking(member.Group); asking != 2 || masters != 2 {
 			t.Errorf("%d of %d masters ask", asking, masters)
 		}
 		if err := v.Leave(t.Context(), member); err != nil {

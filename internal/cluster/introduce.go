@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -17,9 +18,8 @@ type introductions struct {
 	mu   sync.Mutex
 	told map[heard]told
 
-	renewing sync.Mutex // held while a group is unregistered and registered again
-	doubted  bool       // a reply didn't come: perhaps because a broker has forgotten where to push it
-	renewed  time.Time
+	doubted bool // a reply didn't come: perhaps because a broker has forgotten where to push it
+	renewed time.Time
 }
 
 // told is what was told over one connection.
@@ -28,74 +28,85 @@ type told struct {
 	members map[memberKey]bool
 }
 
-// note remembers a heartbeat that was answered.
+// note remembers a heartbeat that was answered. Brokers add heartbeats up, whichever is answered last.
 func (i *introductions) note(by heard, since time.Time, members map[memberKey]bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.told == nil {
 		i.told = map[heard]told{}
 	}
+	if before := i.told[by]; before.since.Equal(since) {
+		maps.Copy(members, before.members)
+	}
 	i.told[by] = told{since, members}
 }
 
-// hasHeard tells whether the server at the address has had a heartbeat over the connection there is now.
-func (c *Cluster) hasHeard(address string) bool {
-	return c.toldOver(address, func(told) bool { return true })
+// left notes that a member is unregistered, by one broker or, without an address, by all.
+func (i *introductions) left(key memberKey, address string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for by, t := range i.told {
+		if address == "" || by.broker == address {
+			delete(t.members, key)
+		}
+	}
 }
 
-// knows tells whether the server at the address has had a heartbeat with the member over the connection there is now.
-func (c *Cluster) knows(address string, key memberKey) bool {
-	return c.toldOver(address, func(t told) bool { return t.members[key] })
+// forget drops what is known of a speaker that has no member any more.
+func (i *introductions) forget(by speaker) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.DeleteFunc(i.told, func(h heard, _ told) bool { return h.speaker == by })
 }
 
-// toldOver tells whether something that was told over the present connection to the address satisfies is.
-func (c *Cluster) toldOver(address string, is func(told) bool) bool {
+// knows tells whether the server at the address has had a heartbeat with the member over the connection there is now, by
+// who speaks for the member.
+func (c *Cluster) knows(address string, key memberKey, by speaker) bool {
 	since, connected := c.remote.Since(address)
 	i := &c.introductions
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for by, t := range i.told {
-		if connected && by.broker == address && t.since.Equal(since) && is(t) {
-			return true
-		}
-	}
-	return false
+	t := i.told[heard{address, by}]
+	return connected && t.since.Equal(since) && t.members[key]
 }
 
 // Introduce returns when every broker at the addresses has had a heartbeat with the member, which has joined, over its
-// present connection, or has failed to take it, or ctx has ended. Brokers that took no heartbeat lately aren't waited for:
-// they get one when they are back.
+// present connection, or has failed to take it, or ctx has ended. Brokers that took no heartbeat of the member's lately
+// aren't waited for: they get one when they are back. Nor are the heartbeats of other tenants.
 func (c *Cluster) Introduce(ctx context.Context, m Member, addresses ...string) {
 	c.renewIfDoubted(ctx, addresses)
-	var wg sync.WaitGroup
-	waits := false
-	for _, address := range addresses {
-		if c.knows(address, m.key()) || c.isQuiet(address) {
-			continue
-		}
-		waits = true
-		wg.Go(func() { c.beat(ctx, address) })
-	}
-	if !waits {
+	by, joined := c.members.speakerOf(m.key())
+	if !joined {
 		return
 	}
+	var strangers []string
+	for _, address := range addresses {
+		if !c.knows(address, m.key(), by) && !c.members.isQuiet(heard{address, by}) {
+			strangers = append(strangers, address)
+		}
+	}
+	c.onEach(ctx, strangers, func(address string) { c.beatOf(ctx, address, by) })
+}
+
+// onEach does something with each address in the background, and returns when all is done or ctx has ended: a request
+// that is given up may still arrive, so what follows on it is done all the same.
+func (c *Cluster) onEach(ctx context.Context, addresses []string, do func(address string)) {
+	if len(addresses) == 0 {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, address := range addresses {
+		wg.Add(1)
+		if !c.background.Go(func(context.Context) { defer wg.Done(); do(address) }) {
+			wg.Done() // closed
+		}
+	}
 	all := make(chan struct{})
-	go func() { wg.Wait(); close(all) }() // a heartbeat isn't given up with ctx, and ends with the request time-out
+	go func() { wg.Wait(); close(all) }()
 	select {
 	case <-all:
 	case <-ctx.Done():
 	}
-}
-
-func (c *Cluster) isQuiet(address string) bool {
-	c.members.mu.Lock()
-	defer c.members.mu.Unlock()
-	for by := range c.members.quiet {
-		if by.broker == address {
-			return true
-		}
-	}
-	return false
 }
 
 // had tells whether the address took a heartbeat before.
@@ -125,7 +136,7 @@ func (c *Cluster) renewLater(address string) {
 		if now, still := c.remote.Since(address); !connected || !still || !now.Equal(since) {
 			return // its successor has its own
 		}
-		c.renew(c.life, address)
+		c.renew(address)
 	}
 }
 
@@ -146,41 +157,25 @@ func (c *Cluster) renewIfDoubted(ctx context.Context, addresses []string) {
 		i.doubted, i.renewed = false, time.Now()
 	}
 	i.mu.Unlock()
-	if !due {
-		return
+	if due {
+		c.onEach(ctx, addresses, c.renew)
 	}
-	var wg sync.WaitGroup
-	for _, address := range addresses {
-		if !c.isQuiet(address) {
-			wg.Go(func() { c.renew(ctx, address) })
-		}
-	}
-	wg.Wait()
 }
 
 // renew has a broker enter this client anew among those it can push to: it does so only for a group that it doesn't know
-// on the connection yet, so one is unregistered first.
-func (c *Cluster) renew(ctx context.Context, address string) {
-	c.introductions.renewing.Lock()
-	defer c.introductions.renewing.Unlock()
-	m, ok := c.aProducer()
-	if !ok {
-		return
-	}
-	req := protocol.Unregister{ClientID: c.cfg.ClientID, ProducerGroup: m.Group}.Frame()
-	if _, err := c.viewOf(m.speaker).Invoke(ctx, address, req); err == nil {
-		c.beat(ctx, address)
-	}
-}
-
-// aProducer gives one of the producer groups.
-func (c *Cluster) aProducer() (m Member, ok bool) {
-	c.members.mu.Lock()
-	defer c.members.mu.Unlock()
-	for key, m := range c.members.all {
-		if !key.consumer {
-			return m, true
+// on the connection yet, so one is unregistered first. Which one it is doesn't matter, so that those of a tenant whose
+// requests are refused don't count.
+func (c *Cluster) renew(address string) {
+	for by, group := range c.members.producers() {
+		if c.members.isQuiet(heard{address, by}) {
+			continue
+		}
+		req := protocol.Unregister{ClientID: c.cfg.ClientID, ProducerGroup: group}.Frame()
+		_, err := c.viewOf(by).Invoke(c.life, address, req)
+		c.introductions.left(memberKey{group: group}, address)
+		c.beatOf(c.life, address, by) // after an error too: the group may be gone
+		if err == nil {
+			return
 		}
 	}
-	return Member{}, false
 }

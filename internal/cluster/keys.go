@@ -126,6 +126,8 @@ func (k *Keys) wait(ctx context.Context) (*key, error) {
 		return nil, fmt.Errorf("the last ones expired at %s, and new ones could not be had: %w", last.expires.Format(time.RFC3339), k.failed)
 	case k.failed != nil:
 		return nil, fmt.Errorf("none could be had: %w", k.failed)
+	case last != nil && k.cluster.life.Err() == nil:
+		return nil, fmt.Errorf("the last ones expired at %s, before they could be used", last.expires.Format(time.RFC3339))
 	}
 	return nil, remoting.ErrClosed
 }

@@ -116,6 +116,47 @@ func (m *members) remove(ctx context.Context, key memberKey) (last bool) {
 	return true
 }
 
+// forget drops what is noted of a speaker, unless members remain whom it speaks for.
+func (m *members) forget(by speaker) (forgotten bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.all {
+		if other.speaker == by {
+			return false
+		}
+	}
+	maps.DeleteFunc(m.quiet, func(h heard, _ bool) bool { return h.speaker == by })
+	return true
+}
+
+// speakerOf gives who speaks for a member.
+func (m *members) speakerOf(key memberKey) (by speaker, joined bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	member, joined := m.all[key]
+	return member.speaker, joined
+}
+
+// isQuiet tells whether a speaker's last heartbeat to a broker failed.
+func (m *members) isQuiet(by heard) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.quiet[by]
+}
+
+// producers gives a producer group of each who speaks for some.
+func (m *members) producers() map[speaker]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	groups := map[speaker]string{}
+	for key, member := range m.all {
+		if !key.consumer {
+			groups[member.speaker] = key.group
+		}
+	}
+	return groups
+}
+
 func (m Member) key() memberKey { return memberKey{m.Group, m.Consumer != nil} }
 
 // Join adds a member to the heartbeat and sends one to every broker known from the routes fetched so far. A broker that
@@ -149,6 +190,10 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	if !c.members.remove(ctx, m.key()) {
 		return nil
 	}
+	c.introductions.left(m.key(), "")
+	if c.members.forget(m.speaker) {
+		c.introductions.forget(m.speaker)
+	}
 	req := protocol.Unregister{ClientID: c.cfg.ClientID}
 	if m.Consumer != nil {
 		req.ConsumerGroup = m.Group
@@ -161,12 +206,12 @@ func (c *Cluster) Leave(ctx context.Context, m Member) error {
 	for i, address := range addresses {
 		wg.Go(func() {
 			_, failures[i] = c.viewOf(m.speaker).Invoke(ctx, address, req.Frame())
-			if m.Consumer == nil && c.replies.expected() {
-				c.renew(ctx, address) // brokers forget where this client is with any of its producer groups (ProducerManager.unregisterProducer)
-			}
 		})
 	}
 	wg.Wait()
+	if m.Consumer == nil && c.replies.expected() {
+		c.onEach(ctx, addresses, c.renew) // brokers forget where this client is with any of its producer groups (ProducerManager.unregisterProducer)
+	}
 	return errors.Join(failures...)
 }
 
@@ -217,29 +262,38 @@ func (c *Cluster) connected(address string) {
 	}
 }
 
+// beat sends the heartbeats of all who speak to a broker.
 func (c *Cluster) beat(ctx context.Context, address string) {
 	defer c.members.begin()()
-	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
 	var wg sync.WaitGroup
-	_, master := c.checkers.at(address)
-	asks := master && !c.routed(address)
 	for by, data := range c.heartbeats() {
-		if asks {
-			data.Consumers = nil // their topics aren't there, and a heartbeat would create the groups
-			if len(data.Producers) == 0 {
-				continue
-			}
-		}
-		wg.Go(func() {
-			before, connected := c.remote.Since(address)
-			_, err := c.viewOf(by).Invoke(ctx, address, data.Frame())
-			if after, still := c.remote.Since(address); err == nil && still && (!connected || before.Equal(after)) {
-				c.introductions.note(heard{address, by}, after, named(&data))
-			}
-			c.logBeat(heard{address, by}, err)
-		})
+		wg.Go(func() { c.say(ctx, address, by, data) })
 	}
 	wg.Wait()
+}
+
+// beatOf sends the heartbeat of one who speaks.
+func (c *Cluster) beatOf(ctx context.Context, address string, by speaker) {
+	defer c.members.begin()()
+	if data, speaks := c.heartbeats()[by]; speaks {
+		c.say(ctx, address, by, data)
+	}
+}
+
+func (c *Cluster) say(ctx context.Context, address string, by speaker, data protocol.Heartbeat) {
+	if _, master := c.checkers.at(address); master && !c.routed(address) {
+		data.Consumers = nil // their topics aren't there, and a heartbeat would create the groups
+		if len(data.Producers) == 0 {
+			return
+		}
+	}
+	ctx = context.WithoutCancel(ctx) // one that is given up may still arrive; the request time-out bounds it
+	before, connected := c.remote.Since(address)
+	_, err := c.viewOf(by).Invoke(ctx, address, data.Frame())
+	if after, still := c.remote.Since(address); err == nil && still && (!connected || before.Equal(after)) {
+		c.introductions.note(heard{address, by}, after, named(&data))
+	}
+	c.logBeat(heard{address, by}, err)
 }
 
 // logBeat tells of changes alone.

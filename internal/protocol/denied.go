@@ -42,7 +42,7 @@ func permission(request int32, remark string) string {
 // actionOf gives the action that a request takes (RocketMQAction, DefaultAuthorizationContextBuilder).
 func actionOf(request int32) string {
 	switch request {
-	case ReqSendMessage, ReqSendMessageV2, ReqSendBatch, ReqEndTransaction:
+	case ReqSendMessage, ReqSendMessageV2, ReqSendBatch, ReqEndTransaction, ReqRecall:
 		return "Pub"
 	case ReqPullMessage, ReqHeartbeat, ReqUnregister, ReqSendBack, ReqLockQueues, ReqUnlockQueues, ReqConsumeDirectly:
 		return "Sub"

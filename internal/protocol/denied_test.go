@@ -17,6 +17,7 @@ func TestDenialsSayWhatToGrant(t *testing.T) {
 		{ReqSendMessageV2, CodeNoPermission, "User:x is not found.", "no such user on this broker"},
 		{ReqSendMessageV2, CodeNoPermission, "User:x is disabled.", "enable the user"},
 		{ReqSendMessageV2, CodeNoPermission, "User:x has no permission to access Topic:orders from 10.0.0.1, no matched policies.", "grant Pub on Topic:orders ("},
+		{ReqRecall, CodeNoPermission, "User:x has no permission to access Topic:orders from 10.0.0.1, no matched policies.", "grant Pub on Topic:orders ("},
 		{ReqPullMessage, CodeNoPermission, "User:x has no permission to access Group:billing from 10.0.0.1, no matched policies.", "grant Sub on Group:billing ("},
 		{ReqMaxOffset, CodeNoPermission, "User:x has no permission to access Topic:orders from 10.0.0.1, the decision is deny.", "grant Get on Topic:orders, which a rule denies"},
 		{ReqResetOffset, CodeNoPermission, "User:x has no permission to access Topic:orders from 10.0.0.1, no matched policies.", "grant Update on"},

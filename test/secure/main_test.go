@@ -67,5 +67,6 @@ func accessControl() (map[string]string, error) {
 		"authorizationProvider":                in + "authorization.provider.DefaultAuthorizationProvider",
 		"authorizationMetadataProvider":        in + "authorization.provider.LocalAuthorizationMetadataProvider",
 		"autoCreateSubscriptionGroup":          "false",
+		"recallMessageEnable":                  "true",
 	}, nil
 }

@@ -25,8 +25,9 @@ func TestTenantsConfinedByACL(t *testing.T) {
 		provision(t, asOperator, tenant)
 		confine(t, cluster, tenant)
 	}
-	a := open(t, environment(cluster, "a", "a", "secret of a"))
-	b := open(t, environment(cluster, "b", "b", "secret of b"))
+	traced := map[string]string{"ROCKETKIT_TRACE": "true"}
+	a := open(t, with(environment(cluster, "a", "a", "secret of a"), traced))
+	b := open(t, with(environment(cluster, "b", "b", "secret of b"), traced))
 	aInB, err := a.For("b", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +38,7 @@ func TestTenantsConfinedByACL(t *testing.T) {
 	}
 	for _, own := range []*rocketkit.Client{a, b} {
 		t.Run(own.Tenant()+" does what it needs", func(t *testing.T) { worksFor(t, own) })
+		t.Run(own.Tenant()+" sends in every way", func(t *testing.T) { sendsFor(t, own) })
 	}
 	for _, foreign := range []*rocketkit.Client{aInB, bInA} {
 		t.Run("nobody else in "+foreign.Tenant(), func(t *testing.T) { refusedFor(t, foreign) })
@@ -57,7 +59,7 @@ func provision(t *testing.T, asOperator *rocketkit.Client, tenant string) {
 	ops := admin.New(view)
 	t.Cleanup(func() { // the cluster is shared, and the test may be repeated
 		ctx := context.WithoutCancel(t.Context())
-		err := errors.Join(ops.DeleteTopic(ctx, "orders"), ops.DeleteUser(ctx, tenant))
+		err := errors.Join(ops.DeleteTopic(ctx, "orders"), ops.DeleteTopic(ctx, rocketkit.DefaultTenantTraceTopic), ops.DeleteUser(ctx, tenant))
 		for _, group := range groups() {
 			err = errors.Join(err, ops.DeleteGroup(ctx, group, admin.Retry, admin.DeadLetters))
 		}
@@ -65,8 +67,10 @@ func provision(t *testing.T, asOperator *rocketkit.Client, tenant string) {
 			t.Error(err)
 		}
 	})
-	if err := ops.CreateTopic(t.Context(), admin.TopicConfig{Name: "orders"}); err != nil {
-		t.Fatal(err)
+	for _, topic := range []string{"orders", rocketkit.DefaultTenantTraceTopic} {
+		if err := ops.CreateTopic(t.Context(), admin.TopicConfig{Name: topic}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, group := range groups() {
 		if err := ops.CreateGroup(t.Context(), admin.GroupConfig{Name: group}); err != nil {
