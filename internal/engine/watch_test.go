@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,8 @@ func TestHooksAreToldWhatBecomesOfAMessage(t *testing.T) {
 		"out of retries in its lane": {fail, 1, OrderQueue, []string{"retry late=false panicked=false", "dead letter late=false panicked=false"}},
 		"panic":                      {func(context.Context) error { panic("oh") }, 0, OrderNone, []string{"dead letter late=false panicked=true"}},
 		"Goexit":                     {func(context.Context) error { runtime.Goexit(); return nil }, 0, OrderNone, []string{"dead letter late=false panicked=false"}},
+		"broadcast":                  {fail, 16, OrderNone, []string{"drop late=false panicked=false"}},
+		"broadcast in its lane":      {fail, 1, OrderQueue, []string{"retry late=false panicked=false", "drop late=false panicked=false"}},
 		"late": {func(context.Context) error { time.Sleep(2 * time.Minute); return nil }, -1, OrderNone,
 			[]string{"done late=true panicked=false"}},
 	} {
@@ -91,7 +94,7 @@ func TestHooksAreToldWhatBecomesOfAMessage(t *testing.T) {
 				})
 				hooks, told := spies("a", "off", "b")
 				hooks[1].(*spy).off = true
-				cfg.Retries, cfg.Hooks = test.retries, hooks
+				cfg.Retries, cfg.Hooks, cfg.Broadcast = test.retries, hooks, strings.HasPrefix(name, "broadcast")
 				topic := cfg.Topics["t"]
 				topic.Order = test.order
 				cfg.Topics["t"] = topic
@@ -134,5 +137,36 @@ func TestHooksAreToldOfBatches(t *testing.T) {
 		if got := told(); !slices.Equal(got, want) {
 			t.Errorf("told\n%q, want\n%q", got, want)
 		}
+	})
+}
+
+// Nothing follows from what a handler says to a tool that has asked for its call, so hooks, who would count a retry or a dead
+// letter that there isn't, aren't told.
+func TestHooksAreNotToldOfDirectCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 1)
+		r.Topic(retryG, 1)
+		calls := 0
+		cfg := config(func(context.Context, *rocketkit.Message) error {
+			if calls++; calls == 1 {
+				return nil
+			}
+			return &Verdict{Action: DeadLetter}
+		})
+		hooks, told := spies("a")
+		cfg.Hooks = hooks
+		e := r.run(cfg)
+		req := r.direct(topicT, "m")
+		time.Sleep(time.Minute) // the member itself has consumed it by now
+		before := told()
+		if result, err := e.direct(t, req); err != nil || calls != 2 {
+			t.Fatalf("%v, %v after %d calls", result, err, calls)
+		}
+		if after := told(); len(before) != 2 || !slices.Equal(after, before) {
+			t.Errorf("told %q, and before %q", after, before)
+		}
+		e.mustStop()
 	})
 }

@@ -116,7 +116,8 @@ type Handler interface {
 	// On tells whether it watches now; asked before each handler's call, so it must be quick.
 	On() bool
 
-	// Handling is called before a handler. The context that it returns is the one the handler gets, and Handled.
+	// Handling is called before a handler, but not when a tool has asked for it, since nothing follows then. The context
+	// that it returns is the one the handler gets, and Handled.
 	Handling(ctx context.Context, h *Handling) context.Context
 
 	// Handled is called once the handler has returned or panicked, or ended its goroutine, on that goroutine. There is an
@@ -149,6 +150,6 @@ type Verdict int
 const (
 	Done       Verdict = iota // acknowledged
 	Retry                     // is delivered again
-	Drop                      // is not, by the handler's word
+	Drop                      // is not, by the handler's word, or since every member of the group receives it
 	DeadLetter                // goes to the dead-letter topic
 )
