@@ -69,7 +69,7 @@ type Sent struct {
 	Attempts int // requests made
 	Err      error
 
-	// Where the first of the messages was stored; zero when Err is not nil, and after a one-way send.
+	// Where the first of the messages was stored; zero when Err is not nil. Of a one-way send only where it went is known.
 	Queue    rocketkit.Queue
 	Offset   int64
 	OffsetID string // of a batch, one for each message joined by commas
@@ -81,7 +81,8 @@ type Sent struct {
 
 // Ender is a Sender that also watches what is decided later of a message that was stored.
 type Ender interface {
-	// Ended is called when the broker has been told, or couldn't be: then Err says so. It must not block.
+	// Ended is called when the broker has been told, or couldn't be: then Err says so. What is undecided brokers aren't
+	// told: they ask. It must not block.
 	Ended(e *Ended)
 }
 
