@@ -63,9 +63,11 @@ func NewHandler(view *cluster.View, group string) *Handler {
 	return h
 }
 
-// On tells whether somebody measures or traces.
+// On tells whether somebody measures or traces. A view of the SDK's may drop any of the metrics and keep others.
 func (h *Handler) On() bool {
-	return h.duration.Enabled(context.Background()) || h.tracing.on()
+	ctx := context.Background()
+	return h.duration.Enabled(ctx) || h.delay.Enabled(ctx) || h.consumed.Enabled(ctx) || h.tracing.on() ||
+		h.retries.Enabled(ctx) || h.deadLetters.Enabled(ctx) || h.dropped.Enabled(ctx) || h.timeouts.Enabled(ctx)
 }
 
 // Handling begins a span. That of a single message is its sender's child, and linked to it, too; that of a batch, whose
