@@ -54,6 +54,9 @@ func (e *Engine) processBatch(t *topic) {
 	}
 	defer t.batches.settled(len(tasks))
 	batch, bad := inflated(tasks)
+	for i := range bad {
+		e.unhandled(&bad[i].task, bad[i].outcome)
+	}
 	e.settleBatch(bad)
 	if len(batch) == 0 {
 		return

@@ -35,7 +35,11 @@ type delivery struct {
 // handle runs the handler under its time-out; a panic becomes an outcome like an error. nil acknowledges the message.
 func (e *Engine) handle(t task) (o *outcome) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
-		return &outcome{Action: DeadLetter, why: err.Error()}
+		o = &outcome{Action: DeadLetter, why: err.Error()}
+		if t.window != nil {
+			e.unhandled(&t, o)
+		}
+		return o
 	}
 	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public)}
 	e.begin(t, &d.ctx)

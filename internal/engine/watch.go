@@ -82,6 +82,15 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (past, *outcome)
 	e.watches.Put(w)
 }
 
+// unhandled tells the hooks that watch for it what becomes of a message that no handler could get.
+func (e *Engine) unhandled(t *task, o *outcome) {
+	for _, h := range e.cfg.Hooks {
+		if u, ok := h.(hook.Unhandler); ok && h.On() {
+			u.Unhandled(t.topic.name, e.shown(t.past(), o, false))
+		}
+	}
+}
+
 // past is how often a message was handled before, as far as that counts for its retries.
 type past struct {
 	tried   int32

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // spy is a hook that notes what it is told.
@@ -54,6 +55,50 @@ func (s *spy) Handled(ctx context.Context, h *hook.Handling, outcomes []hook.Out
 	verdicts := []string{"done", "retry", "drop", "dead letter"}
 	for i, o := range outcomes {
 		s.note(" %s %s late=%t panicked=%t %v", h.Messages[i].Body(), verdicts[o.Verdict], o.TimedOut, o.Panicked, ctx.Value(spyKey{s.name}))
+	}
+}
+
+func (s *spy) Unhandled(topic string, o hook.Outcome) {
+	s.note(" unhandled %s %d panicked=%t", topic, o.Verdict, o.Panicked)
+}
+
+// Hooks are told of messages that no handler could get, as they become dead letters like others.
+func TestHooksAreToldOfUnfitMessages(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]Topic{
+		"alone": {Workers: 1}, "in a lane": {Workers: 1, Order: OrderQueue}, "of no key": {Workers: 1, Order: OrderKey},
+		"in a batch": {Workers: 1, BatchSize: 2, BatchWait: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				switch {
+				case of.BatchSize > 0:
+					of.HandleBatch = func(context.Context, []rocketkit.Message, *Verdicts) error { return nil }
+				default:
+					of.Handle = func(context.Context, *rocketkit.Message) error { return nil }
+				}
+				want := []string{"a unhandled t 3 panicked=false"}
+				if of.Order == OrderKey {
+					of.Key = func(*rocketkit.Message) string { panic("no key") }
+					want = []string{"a unhandled t 3 panicked=true"}
+					r.Send(topicT, 0, "m")
+				} else {
+					r.brokers["b"].store(&protocol.Message{Topic: topicT, SysFlag: protocol.SysCompressed | protocol.SysZstd, Body: []byte("not zstd")})
+				}
+				cfg := config(nil)
+				hooks, told := spies("a")
+				cfg.Hooks, cfg.Retries, cfg.Topics["t"] = hooks, 0, of
+				e := r.run(cfg)
+				time.Sleep(time.Minute)
+				e.mustStop()
+				if got := told(); !slices.Equal(got, want) {
+					t.Errorf("told %q, want %q", got, want)
+				}
+			})
+		})
 	}
 }
 

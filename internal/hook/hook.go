@@ -126,6 +126,13 @@ type Handler interface {
 	Handled(ctx context.Context, h *Handling, outcomes []Outcome)
 }
 
+// Unhandler is a Handler that also watches messages that no handler could get.
+type Unhandler interface {
+	// Unhandled is called with what becomes of a message of a handler's topic that is unfit, as its body can't be
+	// decompressed or Topic.Key panics. It must not block.
+	Unhandled(topic string, o Outcome)
+}
+
 // Handling is a handler's call.
 type Handling struct {
 	Group    string

@@ -165,6 +165,16 @@ func (h *Handler) count(ctx context.Context, set *set, failure string, o *hook.O
 		set = h.sets.of(labels{operation: process, topic: set.labels.topic, failure: own})
 	}
 	set.consumed.Add(1)
+	h.becomes(ctx, set, o)
+}
+
+// Unhandled counts what becomes of a message that no handler could get.
+func (h *Handler) Unhandled(topic string, o hook.Outcome) {
+	h.becomes(context.Background(), h.sets.of(labels{operation: process, topic: topic, failure: failed(&o)}), &o)
+}
+
+// becomes counts what becomes of a message.
+func (h *Handler) becomes(ctx context.Context, set *set, o *hook.Outcome) {
 	if o.TimedOut {
 		h.timeouts.Add(ctx, 1, set.own.add...)
 	}

@@ -133,3 +133,21 @@ func TestAMetricThatIsDroppedSwitchesNothingElseOff(t *testing.T) {
 		}
 	}
 }
+
+// A message that no handler could get is counted as the dead letter that it becomes, and not as handled.
+func TestUnfitMessagesAreCounted(t *testing.T) {
+	reader := metric.NewManualReader()
+	_, handle := hooks(t, rocketkit.Config{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	unhandler, ok := handle.(hook.Unhandler)
+	if !ok {
+		t.Fatal("telemetry isn't told of them")
+	}
+	unhandler.Unhandled("orders", hook.Outcome{Verdict: hook.DeadLetter})
+	all := (&rig{T: t, reader: reader}).read()
+	if got := sum(all["rocketkit.consumer.dead_letters"], "messaging.destination.name", "orders"); got != 1 {
+		t.Errorf("%v dead letters", got)
+	}
+	if got := sum(all["messaging.process.duration"]) + sum(all["messaging.client.consumed.messages"]); got != 0 {
+		t.Error("it is counted as handled")
+	}
+}
