@@ -143,13 +143,7 @@ func (t *transactions) answer(k *check, said error) {
 		}
 	}
 	topic, _ := t.p.view.Names.LogicalTopic(k.q.Message.Topic)
-	if is != open {
-		tag, _ := k.q.Message.Properties.Get(protocol.PropertyTags)
-		t.p.ended(&hook.Ended{
-			End: is.shown(), Group: t.p.cfg.Group, Topic: topic, ID: k.at.id, Tag: tag, Keys: k.q.Message.Keys(),
-			Checked: true, Address: k.at.address, Err: err,
-		})
-	}
+	t.endedCheck(k, topic, is, err)
 	o := &OpenTransaction{ID: k.at.id, Topic: topic, Began: k.q.Message.BornTime(), Checks: checksOf(&k.q)}
 	t.mu.Lock()
 	delete(t.under, k.at)
@@ -169,6 +163,21 @@ func (t *transactions) answer(k *check, said error) {
 	if err != nil {
 		t.logOpen(o)
 	}
+}
+
+// endedCheck tells the hooks what Check said of a message of a topic of this tenant's.
+func (t *transactions) endedCheck(k *check, topic string, is outcome, err error) {
+	if topic == "" {
+		return
+	}
+	if is == open {
+		err = nil // nobody is told
+	}
+	tag, _ := k.q.Message.Properties.Get(protocol.PropertyTags)
+	t.p.ended(&hook.Ended{
+		End: is.shown(), Group: t.p.cfg.Group, Topic: topic, ID: k.at.id, Tag: tag, Keys: k.q.Message.Keys(),
+		TransactionID: k.q.TransactionID, Checked: true, Address: k.at.address, Err: err,
+	})
 }
 
 func (t *transactions) endOfCheck(k *check, is outcome) protocol.EndTransaction {

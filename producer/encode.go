@@ -136,8 +136,9 @@ func (p *Producer) checkBatch(messages []Message) error {
 	return nil
 }
 
-// encodeBatch encodes the messages of a batch. The ids are the messages' alone: brokers of 4.x append the properties of
-// the batch to those of each message, so that an id there would cover theirs.
+// encodeBatch encodes the messages of a batch, without what the hooks want sent along where that would be too much. The ids
+// are the messages' alone: brokers of 4.x append the properties of the batch to those of each message, so that an id there
+// would cover theirs.
 func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (body []byte, err error) {
 	var properties []byte
 	for i := range messages {
@@ -147,6 +148,9 @@ func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (bo
 		}
 		body = protocol.AppendBatchMessage(body, 0, m.Body, properties)
 		if len(body) > p.cfg.MaxMessageSize {
+			if w != nil {
+				return p.encodeBatch(messages, ids, nil)
+			}
 			return nil, fmt.Errorf("the batch of %d is over MaxMessageSize with message %d: %d bytes of %d: send it in parts",
 				len(messages), i, len(body), p.cfg.MaxMessageSize)
 		}

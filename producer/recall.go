@@ -7,6 +7,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // Recall has a message that waits for its time ([Message].Delay or DeliverAt) not be delivered. topic is the one that it
@@ -30,9 +31,18 @@ func (p *Producer) Recall(ctx context.Context, topic, handle string) (id string,
 			"or was stored by a broker before 5.3.2, which can't recall", topic)
 	}
 	id, err = t.Recall(ctx, p.group, handle)
-	p.ended(&hook.Ended{End: hook.Recall, Group: p.cfg.Group, Topic: topic, ID: id, Err: err})
+	p.endedRecall(topic, handle, err)
 	if err != nil {
 		return "", fmt.Errorf("producer: %w", err)
 	}
 	return strings.Clone(id), nil
+}
+
+// endedRecall tells the hooks of a recall that a broker could be asked for.
+func (p *Producer) endedRecall(topic, handle string, err error) {
+	is, bad := protocol.ParseRecallHandle(handle)
+	if of, _ := p.view.Names.LogicalTopic(is.Topic); bad != nil || of != topic {
+		return
+	}
+	p.ended(&hook.Ended{End: hook.Recall, Group: p.cfg.Group, Topic: topic, ID: is.ID, Err: err})
 }

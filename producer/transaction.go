@@ -172,6 +172,7 @@ func (p *Producer) runLocal(ctx context.Context, h *half, local func(ctx context
 	defer func() {
 		if !returned {
 			p.checks.leave(h)
+			p.endedHalf(h, open, nil)
 		}
 	}()
 	err = local(ctx)

@@ -23,6 +23,7 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 	is := outcomeOf(said)
 	if is == open {
 		p.checks.leave(h)
+		p.endedHalf(h, is, nil)
 		return fmt.Errorf("%w: local step: %w", ErrLeftToCheck, said)
 	}
 	var err error
@@ -32,7 +33,7 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 	} else {
 		err = p.end(ctx, p.masterOf(h), p.checks.endOf(h, is))
 	}
-	p.ended(&hook.Ended{End: is.shown(), Group: p.cfg.Group, Topic: h.logical, ID: h.id, Tag: h.tag, Keys: h.keys, Address: h.address, Err: err})
+	p.endedHalf(h, is, err)
 	lost := halfLost(err)
 	switch {
 	case err == nil || lost && is == rollsBack: // what is lost isn't delivered either
@@ -50,6 +51,14 @@ func (p *Producer) settle(ctx context.Context, h *half, said error) error {
 		return fmt.Errorf("%w: local step: %w; the broker couldn't be told: %w", ErrLeftToCheck, askedFor(said, nil), err)
 	}
 	return fmt.Errorf("%w: the local step succeeded; the broker couldn't be told: %w", ErrLeftToCheck, err)
+}
+
+// endedHalf tells the hooks what the local step said of a message.
+func (p *Producer) endedHalf(h *half, is outcome, err error) {
+	p.ended(&hook.Ended{
+		End: is.shown(), Group: p.cfg.Group, Topic: h.logical, ID: h.id, Tag: h.tag, Keys: h.keys,
+		TransactionID: h.id, Address: h.address, Err: err,
+	})
 }
 
 // endInBackground makes one attempt to tell a broker an outcome when the caller's context is over: the check would, but

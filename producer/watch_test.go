@@ -128,6 +128,18 @@ func TestWhatHooksAddMakesNoSendFail(t *testing.T) {
 				t.Errorf("stored with city=%q, and with the property that is too long: %t", city, a)
 			}
 		}
+		p.cfg.MaxMessageSize = 2048
+		hooks[0].value = strings.Repeat("x", 400)
+		stored := len(cluster.Messages("red%orders"))
+		if _, err := p.SendBatch(t.Context(), []Message{{Topic: "orders", Body: make([]byte, 800)}, {Topic: "orders", Body: make([]byte, 800)}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.SendBatch(t.Context(), []Message{{Topic: "orders", Body: make([]byte, 1200)}, {Topic: "orders", Body: make([]byte, 1200)}}); err == nil {
+			t.Error("a batch that is too large by itself was sent")
+		}
+		if n := len(cluster.Messages("red%orders")) - stored; n != 2 {
+			t.Errorf("%d messages of batches stored", n)
+		}
 		m.Properties["city"] = strings.Repeat("x", 40_000)
 		if _, err := p.Send(t.Context(), m); err == nil {
 			t.Error("the caller's own properties are too long, and the send succeeded")

@@ -54,6 +54,9 @@ func (e *Engine) processBatch(t *topic) {
 	}
 	defer t.batches.settled(len(tasks))
 	batch, bad := inflated(tasks)
+	for i := range bad {
+		e.unhandled(&bad[i].task, bad[i].outcome)
+	}
 	e.settleBatch(bad)
 	if len(batch) == 0 {
 		return
@@ -98,7 +101,7 @@ func (e *Engine) handleBatch(batch []judged, messages []rocketkit.Message) {
 				batch[i].outcome = safeOutcome(s.err)
 			}
 		}
-		w.handled(d, func(i int) (int32, *outcome) { return batch[i].tried(), batch[i].outcome })
+		w.handled(d, func(i int) (past, *outcome) { return batch[i].past(), batch[i].outcome })
 	}()
 	if err := first.topic.cfg.HandleBatch(ctx, messages, verdicts); err != nil {
 		rest = outcomeOf(err)

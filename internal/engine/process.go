@@ -35,12 +35,19 @@ type delivery struct {
 // handle runs the handler under its time-out; a panic becomes an outcome like an error. nil acknowledges the message.
 func (e *Engine) handle(t task) (o *outcome) {
 	if err := t.raw.Inflate(maxInflated); err != nil {
-		return &outcome{Action: DeadLetter, why: err.Error()}
+		o = &outcome{Action: DeadLetter, why: err.Error()}
+		if t.window != nil {
+			e.unhandled(&t, o)
+		}
+		return o
 	}
 	d := &delivery{message: rocketkit.Received(t.raw, t.topic.name, t.queue.public)}
 	e.begin(t, &d.ctx)
 	defer d.ctx.returned()
-	ctx, w := e.watch(&d.ctx, &d.message, nil)
+	ctx, w := context.Context(&d.ctx), (*watched)(nil)
+	if t.window != nil { // not for a tool, of which nothing follows
+		ctx, w = e.watch(&d.ctx, &d.message, nil)
+	}
 	returned := false
 	defer func() {
 		if p := recover(); p != nil {
@@ -48,7 +55,7 @@ func (e *Engine) handle(t task) (o *outcome) {
 		} else if !returned {
 			o = endedItsGoroutine()
 		}
-		w.handled(&d.ctx, func(int) (int32, *outcome) { return t.tried(), o })
+		w.handled(&d.ctx, func(int) (past, *outcome) { return t.past(), o })
 	}()
 	err := t.topic.cfg.Handle(ctx, &d.message)
 	if err != nil {

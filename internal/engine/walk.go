@@ -31,6 +31,8 @@ func (e *Engine) walk(t task) {
 			o := t.unfit
 			if o == nil {
 				o = e.handle(t)
+			} else {
+				e.unhandled(&t, o)
 			}
 			handling = false
 			goOn = e.settleInOrder(t, o)

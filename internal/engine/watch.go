@@ -59,9 +59,9 @@ func (e *Engine) watched(ctx *handlerContext, one *rocketkit.Message, batch []ro
 	return w
 }
 
-// handled tells the hooks what came of the call, the last first. what gives how often each message was tried before, and
+// handled tells the hooks what came of the call, the last first. what gives what is known of each message's retries, and
 // its outcome.
-func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o *outcome)) {
+func (w *watched) handled(ctx *handlerContext, what func(i int) (past, *outcome)) {
 	if w == nil {
 		return
 	}
@@ -71,8 +71,8 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o 
 		all = make([]hook.Outcome, n)
 	}
 	for i := range all {
-		tried, o := what(i)
-		all[i] = w.engine.shown(tried, o, late)
+		tries, o := what(i)
+		all[i] = w.engine.shown(tries, o, late)
 	}
 	for _, h := range slices.Backward(w.hooks) {
 		h.Handled(w.ctx, &w.call, all)
@@ -82,24 +82,40 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (tried int32, o 
 	e.watches.Put(w)
 }
 
-// tried is how often the message was handled before, as far as that counts for its retries.
-func (t *task) tried() int32 {
-	if t.lane != nil {
-		return t.tries
+// unhandled tells the hooks that watch for it what becomes of a message that no handler could get.
+func (e *Engine) unhandled(t *task, o *outcome) {
+	for _, h := range e.cfg.Hooks {
+		if u, ok := h.(hook.Unhandler); ok && h.On() {
+			u.Unhandled(t.topic.name, e.shown(t.past(), o, false))
+		}
 	}
-	return t.raw.ReconsumeTimes
 }
 
-// shown is what becomes of a message, as hooks see it; a nil outcome acknowledges it.
-func (e *Engine) shown(tried int32, o *outcome, late bool) hook.Outcome {
+// past is how often a message was handled before, as far as that counts for its retries.
+type past struct {
+	tried   int32
+	inPlace bool // it is retried where it stands
+}
+
+func (t *task) past() past {
+	if t.lane != nil {
+		return past{t.tries, true}
+	}
+	return past{tried: t.raw.ReconsumeTimes}
+}
+
+// shown is what becomes of a message, as hooks see it; a nil outcome acknowledges it. It says what judge and judgeInOrder
+// will.
+func (e *Engine) shown(p past, o *outcome, late bool) hook.Outcome {
 	if o == nil {
 		return hook.Outcome{TimedOut: late}
 	}
 	s := hook.Outcome{Verdict: hook.Retry, Why: o.why, TimedOut: late, Panicked: o.stack != ""}
+	last := o.Action == DeadLetter || p.tried >= e.retries()
 	switch {
-	case o.Action == Drop:
+	case o.Action == Drop, e.cfg.Broadcast && (last || !p.inPlace):
 		s.Verdict = hook.Drop
-	case o.Action == DeadLetter, tried >= e.retries():
+	case last:
 		s.Verdict = hook.DeadLetter
 	}
 	return s

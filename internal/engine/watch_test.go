@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/internal/hook"
+	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
 // spy is a hook that notes what it is told.
@@ -56,6 +58,50 @@ func (s *spy) Handled(ctx context.Context, h *hook.Handling, outcomes []hook.Out
 	}
 }
 
+func (s *spy) Unhandled(topic string, o hook.Outcome) {
+	s.note(" unhandled %s %d panicked=%t", topic, o.Verdict, o.Panicked)
+}
+
+// Hooks are told of messages that no handler could get, as they become dead letters like others.
+func TestHooksAreToldOfUnfitMessages(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]Topic{
+		"alone": {Workers: 1}, "in a lane": {Workers: 1, Order: OrderQueue}, "of no key": {Workers: 1, Order: OrderKey},
+		"in a batch": {Workers: 1, BatchSize: 2, BatchWait: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.Topic(topicT, 1)
+				switch {
+				case of.BatchSize > 0:
+					of.HandleBatch = func(context.Context, []rocketkit.Message, *Verdicts) error { return nil }
+				default:
+					of.Handle = func(context.Context, *rocketkit.Message) error { return nil }
+				}
+				want := []string{"a unhandled t 3 panicked=false"}
+				if of.Order == OrderKey {
+					of.Key = func(*rocketkit.Message) string { panic("no key") }
+					want = []string{"a unhandled t 3 panicked=true"}
+					r.Send(topicT, 0, "m")
+				} else {
+					r.brokers["b"].store(&protocol.Message{Topic: topicT, SysFlag: protocol.SysCompressed | protocol.SysZstd, Body: []byte("not zstd")})
+				}
+				cfg := config(nil)
+				hooks, told := spies("a")
+				cfg.Hooks, cfg.Retries, cfg.Topics["t"] = hooks, 0, of
+				e := r.run(cfg)
+				time.Sleep(time.Minute)
+				e.mustStop()
+				if got := told(); !slices.Equal(got, want) {
+					t.Errorf("told %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
 // Hooks are told what becomes of a message, also where that isn't what its handler has asked for.
 func TestHooksAreToldWhatBecomesOfAMessage(t *testing.T) {
 	t.Parallel()
@@ -74,6 +120,8 @@ func TestHooksAreToldWhatBecomesOfAMessage(t *testing.T) {
 		"out of retries in its lane": {fail, 1, OrderQueue, []string{"retry late=false panicked=false", "dead letter late=false panicked=false"}},
 		"panic":                      {func(context.Context) error { panic("oh") }, 0, OrderNone, []string{"dead letter late=false panicked=true"}},
 		"Goexit":                     {func(context.Context) error { runtime.Goexit(); return nil }, 0, OrderNone, []string{"dead letter late=false panicked=false"}},
+		"broadcast":                  {fail, 16, OrderNone, []string{"drop late=false panicked=false"}},
+		"broadcast in its lane":      {fail, 1, OrderQueue, []string{"retry late=false panicked=false", "drop late=false panicked=false"}},
 		"late": {func(context.Context) error { time.Sleep(2 * time.Minute); return nil }, -1, OrderNone,
 			[]string{"done late=true panicked=false"}},
 	} {
@@ -91,7 +139,7 @@ func TestHooksAreToldWhatBecomesOfAMessage(t *testing.T) {
 				})
 				hooks, told := spies("a", "off", "b")
 				hooks[1].(*spy).off = true
-				cfg.Retries, cfg.Hooks = test.retries, hooks
+				cfg.Retries, cfg.Hooks, cfg.Broadcast = test.retries, hooks, strings.HasPrefix(name, "broadcast")
 				topic := cfg.Topics["t"]
 				topic.Order = test.order
 				cfg.Topics["t"] = topic
@@ -134,5 +182,36 @@ func TestHooksAreToldOfBatches(t *testing.T) {
 		if got := told(); !slices.Equal(got, want) {
 			t.Errorf("told\n%q, want\n%q", got, want)
 		}
+	})
+}
+
+// Nothing follows from what a handler says to a tool that has asked for its call, so hooks, who would count a retry or a dead
+// letter that there isn't, aren't told.
+func TestHooksAreNotToldOfDirectCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Topic(topicT, 1)
+		r.Topic(retryG, 1)
+		calls := 0
+		cfg := config(func(context.Context, *rocketkit.Message) error {
+			if calls++; calls == 1 {
+				return nil
+			}
+			return &Verdict{Action: DeadLetter}
+		})
+		hooks, told := spies("a")
+		cfg.Hooks = hooks
+		e := r.run(cfg)
+		req := r.direct(topicT, "m")
+		time.Sleep(time.Minute) // the member itself has consumed it by now
+		before := told()
+		if result, err := e.direct(t, req); err != nil || calls != 2 {
+			t.Fatalf("%v, %v after %d calls", result, err, calls)
+		}
+		if after := told(); len(before) != 2 || !slices.Equal(after, before) {
+			t.Errorf("told %q, and before %q", after, before)
+		}
+		e.mustStop()
 	})
 }

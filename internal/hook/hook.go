@@ -69,7 +69,7 @@ type Sent struct {
 	Attempts int // requests made
 	Err      error
 
-	// Where the first of the messages was stored; zero when Err is not nil, and after a one-way send.
+	// Where the first of the messages was stored; zero when Err is not nil. Of a one-way send only where it went is known.
 	Queue    rocketkit.Queue
 	Offset   int64
 	OffsetID string // of a batch, one for each message joined by commas
@@ -81,7 +81,8 @@ type Sent struct {
 
 // Ender is a Sender that also watches what is decided later of a message that was stored.
 type Ender interface {
-	// Ended is called when the broker has been told, or couldn't be: then Err says so. It must not block.
+	// Ended is called when the broker has been told, or couldn't be: then Err says so. What is undecided brokers aren't
+	// told: they ask. It must not block.
 	Ended(e *Ended)
 }
 
@@ -116,12 +117,20 @@ type Handler interface {
 	// On tells whether it watches now; asked before each handler's call, so it must be quick.
 	On() bool
 
-	// Handling is called before a handler. The context that it returns is the one the handler gets, and Handled.
+	// Handling is called before a handler, but not when a tool has asked for it, since nothing follows then. The context
+	// that it returns is the one the handler gets, and Handled.
 	Handling(ctx context.Context, h *Handling) context.Context
 
 	// Handled is called once the handler has returned or panicked, or ended its goroutine, on that goroutine. There is an
 	// outcome for each message.
 	Handled(ctx context.Context, h *Handling, outcomes []Outcome)
+}
+
+// Unhandler is a Handler that also watches messages that no handler could get.
+type Unhandler interface {
+	// Unhandled is called with what becomes of a message of a handler's topic that is unfit, as its body can't be
+	// decompressed or Topic.Key panics. It must not block.
+	Unhandled(topic string, o Outcome)
 }
 
 // Handling is a handler's call.
@@ -149,6 +158,6 @@ type Verdict int
 const (
 	Done       Verdict = iota // acknowledged
 	Retry                     // is delivered again
-	Drop                      // is not, by the handler's word
+	Drop                      // is not, by the handler's word, or since every member of the group receives it
 	DeadLetter                // goes to the dead-letter topic
 )

@@ -63,9 +63,11 @@ func NewHandler(view *cluster.View, group string) *Handler {
 	return h
 }
 
-// On tells whether somebody measures or traces.
+// On tells whether somebody measures or traces. A view of the SDK's may drop any of the metrics and keep others.
 func (h *Handler) On() bool {
-	return h.duration.Enabled(context.Background()) || h.tracing.on()
+	ctx := context.Background()
+	return h.duration.Enabled(ctx) || h.delay.Enabled(ctx) || h.consumed.Enabled(ctx) || h.tracing.on() ||
+		h.retries.Enabled(ctx) || h.deadLetters.Enabled(ctx) || h.dropped.Enabled(ctx) || h.timeouts.Enabled(ctx)
 }
 
 // Handling begins a span. That of a single message is its sender's child, and linked to it, too; that of a batch, whose
@@ -163,6 +165,16 @@ func (h *Handler) count(ctx context.Context, set *set, failure string, o *hook.O
 		set = h.sets.of(labels{operation: process, topic: set.labels.topic, failure: own})
 	}
 	set.consumed.Add(1)
+	h.becomes(ctx, set, o)
+}
+
+// Unhandled counts what becomes of a message that no handler could get.
+func (h *Handler) Unhandled(topic string, o hook.Outcome) {
+	h.becomes(context.Background(), h.sets.of(labels{operation: process, topic: topic, failure: failed(&o)}), &o)
+}
+
+// becomes counts what becomes of a message.
+func (h *Handler) becomes(ctx context.Context, set *set, o *hook.Outcome) {
 	if o.TimedOut {
 		h.timeouts.Add(ctx, 1, set.own.add...)
 	}

@@ -65,7 +65,7 @@ func Instruments() []Instrument {
 		{consumerDelay, "s", Histogram, "Time from a message's storing to its handler's call.", delayBounds()},
 		{consumerRetries, "{message}", Counter, "Messages that failed and are delivered again.", nil},
 		{consumerDeadLetters, "{message}", Counter, "Messages that failed and go to the dead-letter topic.", nil},
-		{consumerDropped, "{message}", Counter, "Messages that handlers have dropped.", nil},
+		{consumerDropped, "{message}", Counter, "Messages that failed and are neither delivered again nor kept.", nil},
 		{consumerTimeouts, "{message}", Counter, "Messages whose handler returned after its time-out.", nil},
 		{consumerFlowControl, "{pause}", Counter, "Pauses of pulling a queue because as many messages as may be are held already.", nil},
 

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,9 +26,9 @@ const (
 	other  = "_OTHER" // the conventions' word for what has no name of its own
 )
 
-// maxLabels bounds the sets of attributes one producer or consumer keeps. A producer may be asked to send to any number of
-// topics that don't exist; from there on their names are "_OTHER".
-const maxLabels = 1000
+// maxTopics bounds the topics whose names one producer or consumer keeps. A producer may be asked to send to any number of
+// topics that don't exist; from there on their names are "_OTHER". Operations and failures are few.
+const maxTopics = 1000
 
 // labels are what tells one series of a producer or consumer from another.
 type labels struct {
@@ -56,9 +57,15 @@ type sets struct {
 	attributes func(labels) []attribute.KeyValue
 	kind       trace.SpanKind
 
-	made atomic.Pointer[map[labels]*set]
+	made atomic.Pointer[map[string]*ofTopic]
 	last atomic.Pointer[set] // that was asked for: most often it is asked for again
 	mu   sync.Mutex
+}
+
+// ofTopic is the sets of one topic.
+type ofTopic struct {
+	name string
+	made atomic.Pointer[map[labels]*set]
 }
 
 func (s *sets) of(l labels) *set {
@@ -71,33 +78,53 @@ func (s *sets) of(l labels) *set {
 }
 
 func (s *sets) find(l labels) *set {
-	if made := s.made.Load(); made != nil {
-		if found := (*made)[l]; found != nil {
-			return found
+	if topics := s.made.Load(); topics != nil {
+		if of := (*topics)[l.topic]; of != nil {
+			if found := of.find(l); found != nil {
+				return found
+			}
 		}
 	}
 	return s.make(l)
 }
 
+func (t *ofTopic) find(l labels) *set {
+	made := t.made.Load()
+	if made == nil {
+		return nil
+	}
+	return (*made)[l]
+}
+
 func (s *sets) make(l labels) *set {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := map[labels]*set{}
+	topics := map[string]*ofTopic{}
 	if old := s.made.Load(); old != nil {
-		if len(*old) >= maxLabels {
-			l.topic = other
-		}
-		if found := (*old)[l]; found != nil {
-			return found
-		}
-		for k, v := range *old {
-			made[k] = v
-		}
+		topics = *old
 	}
-	l.topic = strings.Clone(l.topic) // it may be a piece of something large
-	made[l] = s.newSet(l)
-	s.made.Store(&made)
-	return made[l]
+	if topics[l.topic] == nil && len(topics) >= maxTopics {
+		l.topic = other
+	}
+	of := topics[l.topic]
+	if of == nil {
+		of = &ofTopic{name: strings.Clone(l.topic)} // it may be a piece of something large
+		topics = maps.Clone(topics)
+		topics[of.name] = of
+		s.made.Store(&topics)
+	}
+	l.topic = of.name
+	if found := of.find(l); found != nil {
+		return found
+	}
+	made := map[labels]*set{}
+	if old := of.made.Load(); old != nil {
+		made = maps.Clone(*old)
+	}
+	found := s.newSet(l)
+	made[l] = found
+	of.made.Store(&made)
+	return found
 }
 
 func (s *sets) newSet(l labels) *set {
@@ -126,12 +153,16 @@ func (s *sets) newSet(l labels) *set {
 
 // all calls each with every set there is.
 func (s *sets) all(each func(*set)) {
-	made := s.made.Load()
-	if made == nil {
+	topics := s.made.Load()
+	if topics == nil {
 		return
 	}
-	for _, set := range *made {
-		each(set)
+	for _, of := range *topics {
+		if made := of.made.Load(); made != nil {
+			for _, set := range *made {
+				each(set)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,5 +110,44 @@ func TestMeasuringAllocatesNothing(t *testing.T) {
 	h, outcomes := handling(), []hook.Outcome{{}}
 	if n := testing.AllocsPerRun(100, func() { handle.Handled(handle.Handling(context.Background(), h), h, outcomes) }); n != 0 {
 		t.Errorf("%v allocations a message handled", n)
+	}
+}
+
+// A program that drops a metric, as histograms cost more than counters, keeps the others, whichever it is.
+func TestAMetricThatIsDroppedSwitchesNothingElseOff(t *testing.T) {
+	sending := []string{"messaging.client.operation.duration", "messaging.client.sent.messages", "rocketkit.producer.retries"}
+	handling := []string{
+		"messaging.process.duration", "messaging.client.consumed.messages", "rocketkit.consumer.delay", "rocketkit.consumer.retries",
+		"rocketkit.consumer.dead_letters", "rocketkit.consumer.dropped", "rocketkit.consumer.timeouts",
+	}
+	for _, kept := range slices.Concat(sending, handling) {
+		drop := func(i metric.Instrument) (metric.Stream, bool) {
+			return metric.Stream{Aggregation: metric.AggregationDrop{}}, i.Name != kept
+		}
+		send, handle := hooks(t, rocketkit.Config{
+			MeterProvider:  metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()), metric.WithView(drop)),
+			TracerProvider: noop.NewTracerProvider(),
+		})
+		if send.On() != slices.Contains(sending, kept) || handle.On() != slices.Contains(handling, kept) {
+			t.Errorf("with %s alone, on is %t and %t", kept, send.On(), handle.On())
+		}
+	}
+}
+
+// A message that no handler could get is counted as the dead letter that it becomes, and not as handled.
+func TestUnfitMessagesAreCounted(t *testing.T) {
+	reader := metric.NewManualReader()
+	_, handle := hooks(t, rocketkit.Config{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	unhandler, ok := handle.(hook.Unhandler)
+	if !ok {
+		t.Fatal("telemetry isn't told of them")
+	}
+	unhandler.Unhandled("orders", hook.Outcome{Verdict: hook.DeadLetter})
+	all := (&rig{T: t, reader: reader}).read()
+	if got := sum(all["rocketkit.consumer.dead_letters"], "messaging.destination.name", "orders"); got != 1 {
+		t.Errorf("%v dead letters", got)
+	}
+	if got := sum(all["messaging.process.duration"]) + sum(all["messaging.client.consumed.messages"]); got != 0 {
+		t.Error("it is counted as handled")
 	}
 }

@@ -49,9 +49,10 @@ func NewSender(view *cluster.View, group string) *Sender {
 	return s
 }
 
-// On tells whether somebody measures or traces.
+// On tells whether somebody measures or traces. A view of the SDK's may drop any of the metrics and keep others.
 func (s *Sender) On() bool {
-	return s.duration.Enabled(context.Background()) || s.tracing.on()
+	ctx := context.Background()
+	return s.duration.Enabled(ctx) || s.sent.Enabled(ctx) || s.retries.Enabled(ctx) || s.tracing.on()
 }
 
 // operation names a way of sending.

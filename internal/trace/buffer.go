@@ -69,18 +69,19 @@ func (p *parcel) add(data []byte, keys []string) {
 }
 
 // next takes out the oldest parcel: a full one, or with all set the one that is being filled. Nil when there is none.
-func (b *buffer) next(all bool) *parcel {
+func (b *buffer) next(all bool) (p *parcel, full bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.full) > 0 {
 		p := b.full[0]
+		b.full[0] = nil
 		b.full = b.full[1:]
-		return p
+		return p, true
 	}
 	if !all {
-		return nil
+		return nil, false
 	}
-	p := b.open
+	p = b.open
 	b.open = nil
-	return p
+	return p, false
 }

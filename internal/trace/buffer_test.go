@@ -34,7 +34,7 @@ func TestParcelsAreBounded(t *testing.T) {
 				}
 			}
 			records, parcels := 0, 0
-			for p := b.next(true); p != nil; p = b.next(true) {
+			for p, _ := b.next(true); p != nil; p, _ = b.next(true) {
 				parcels++
 				records += p.records
 				keys := strings.Fields(p.keys.String())
@@ -60,7 +60,7 @@ func TestTooManyKeys(t *testing.T) {
 	t.Parallel()
 	var b buffer
 	b.add(pub("id", strings.Repeat("key ", maxKeys/4)))
-	if p := b.next(true); p.keys.String() != "id" {
+	if p, _ := b.next(true); p.keys.String() != "id" {
 		t.Errorf("keys %.40q", p.keys.String())
 	}
 }

@@ -113,7 +113,19 @@ func (r *record) append(dst []byte) []byte {
 // writer appends fields, each after its separator.
 type writer []byte
 
-func (w *writer) text(s string)  { *w = append(append(*w, fieldEnd), s...) }
+// text appends one that may be anybody's: a client may send keys with a separator in them, which would make the tool's
+// decoder fail on the whole message of the trace.
+func (w *writer) text(s string) {
+	*w = append(*w, fieldEnd)
+	for i := range len(s) {
+		if s[i] == fieldEnd || s[i] == recordEnd {
+			*w = append(*w, ' ')
+			continue
+		}
+		*w = append(*w, s[i])
+	}
+}
+
 func (w *writer) number(n int64) { *w = strconv.AppendInt(append(*w, fieldEnd), n, 10) }
 func (w *writer) flag(b bool)    { *w = strconv.AppendBool(append(*w, fieldEnd), b) }
 

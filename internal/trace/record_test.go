@@ -64,3 +64,17 @@ func TestCodesOfHandlersCalls(t *testing.T) {
 		}
 	}
 }
+
+// Separators in what others have sent end no field and no record.
+func TestSeparatorsWithinFields(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{kindPub, kindBefore, kindAfter, kindEnd, kindRecall} {
+		plain := record{kind: kind, id: "id", keys: "a b", tag: "t", region: "r"}
+		hostile := record{kind: kind, id: "i\x02Pub\x01d", keys: "a\x01b", tag: "\x01", region: "\x02"}
+		for _, separator := range []string{"\x01", "\x02"} {
+			if got, want := strings.Count(string(hostile.append(nil)), separator), strings.Count(string(plain.append(nil)), separator); got != want {
+				t.Errorf("%s: %d times %q, want %d", kind, got, separator, want)
+			}
+		}
+	}
+}

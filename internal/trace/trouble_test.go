@@ -122,3 +122,26 @@ func TestCloseKeepsToItsContext(t *testing.T) {
 		}
 	})
 }
+
+// Records wait for others also while messages come without end, and the trace topic's broker answers slowly.
+func TestRecordsWaitForOthersUnderLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, both())
+		r.cluster.Inject(mqtest.Fault{Request: mqtest.RequestSend, Topic: "red%TRACE_TOPIC", Delay: 10 * time.Millisecond})
+		p := r.producer()
+		for range 1000 {
+			if _, err := p.Send(t.Context(), producer.Message{Topic: "orders", Body: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.cluster.Messages("red%TRACE_TOPIC")); n > 10 { // one each second, and the last
+			t.Errorf("1000 records of 5 s are in %d messages", n)
+		}
+		r.records(1000)
+	})
+}

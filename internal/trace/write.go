@@ -47,15 +47,23 @@ func (r *Recorder) run(ctx context.Context) {
 	}
 }
 
-// write sends the parcels there are, also the one that isn't full if all is set, until one fails.
+// write sends the full parcels there are, and then the one that isn't if all is set, until one fails. What comes meanwhile
+// begins another parcel, which waits for its own turn: while messages come without end, sending on would be one message
+// for each few records.
 func (r *Recorder) write(ctx context.Context, all bool) error {
-	for p := r.records.next(all); p != nil; p = r.records.next(all) {
+	for {
+		p, full := r.records.next(all)
+		if p == nil {
+			return nil
+		}
 		if err := r.put(ctx, p); err != nil {
 			r.lost.Add(int64(p.records))
 			return err
 		}
+		if !full {
+			return nil
+		}
 	}
-	return nil
 }
 
 // put sends one parcel.
@@ -70,7 +78,7 @@ func (r *Recorder) put(ctx context.Context, p *parcel) error {
 
 // giveUp counts what is left at the end.
 func (r *Recorder) giveUp() {
-	for p := r.records.next(true); p != nil; p = r.records.next(true) {
+	for p, _ := r.records.next(true); p != nil; p, _ = r.records.next(true) {
 		r.lost.Add(int64(p.records))
 	}
 }
