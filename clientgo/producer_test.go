@@ -226,9 +226,6 @@ func TestSendAsync(t *testing.T) {
 	if err := p.SendAsync(t.Context(), nil, primitive.NewMessage("orders", []byte("x"))); !errors.Is(err, rocketkit.ErrConfig) {
 		t.Errorf("without a callback: %v", err)
 	}
-	if err := p.SendAsync(t.Context(), back, primitive.NewMessage("orders", []byte("x")), primitive.NewMessage("orders", []byte("y"))); err == nil {
-		t.Error("a batch")
-	}
 	if len(answers) > 0 {
 		t.Errorf("%d calls too many", len(answers))
 	}

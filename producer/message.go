@@ -54,7 +54,7 @@ type Message struct {
 }
 
 // Carry has the message take along properties that Properties refuses because RocketMQ's clients give them a meaning, and
-// an id in place of the Producer's, if it isn't empty; a batch's messages always get new ones. It is for rocketkit's own
+// an id in place of the Producer's, if it isn't empty. It is for rocketkit's own
 // packages, such as the bridge from rocketmq-client-go: a parameter's type is internal.
 func (m *Message) Carry(id string, properties ...hook.Property) {
 	if id != "" {
