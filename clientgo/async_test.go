@@ -21,8 +21,10 @@ func TestSendAsyncBatch(t *testing.T) {
 		err    error
 	}
 	answers := make(chan answer, 10)
+	second := primitive.NewMessage("orders", []byte("b"))
+	second.Flag = 5
 	err := p.SendAsync(t.Context(), func(_ context.Context, result *primitive.SendResult, err error) { answers <- answer{result, err} },
-		primitive.NewMessage("orders", []byte("a")), primitive.NewMessage("orders", []byte("b")))
+		primitive.NewMessage("orders", []byte("a")), second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,7 @@ func TestSendAsyncBatch(t *testing.T) {
 	if a.err != nil || a.result.Status != primitive.SendOK || strings.Count(a.result.MsgID, ",") != 1 {
 		t.Errorf("%+v", a)
 	}
-	if stored := c.Messages("red%orders"); len(stored) != 2 || stored[0].Queue() != stored[1].Queue() {
+	if stored := c.Messages("red%orders"); len(stored) != 2 || stored[0].Queue() != stored[1].Queue() || stored[1].Stored().Flag != 5 {
 		t.Errorf("stored %v", stored)
 	}
 }

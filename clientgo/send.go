@@ -57,7 +57,7 @@ func (s *sender) send(ctx context.Context, messages []*primitive.Message, result
 func identify(messages []*primitive.Message, out []rocketkitproducer.Message) {
 	for i, m := range messages {
 		if m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex) == "" {
-			out[i].Carry(primitive.CreateUniqID())
+			out[i].Carry(primitive.CreateUniqID(), 0)
 		}
 	}
 }

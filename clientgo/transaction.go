@@ -82,7 +82,7 @@ func (t *transactions) transact(ctx context.Context, m *primitive.Message, store
 	clock := time.AfterFunc(t.sender.within(), func() { cancel(context.DeadlineExceeded) })
 	defer clock.Stop()
 	id := orDefault(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex), primitive.CreateUniqID())
-	out.Carry(id)
+	out.Carry(id, 0)
 	state := primitive.UnkonwnState
 	executed := false
 	receipt, err := t.sender.producer.Transact(ctx, out, func(context.Context) error {
