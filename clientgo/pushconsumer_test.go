@@ -300,3 +300,36 @@ func TestBroadcastPositions(t *testing.T) {
 		t.Errorf("with a broken file: %v", err)
 	}
 }
+
+// A broadcasting consumer goes on where one stopped that still ran when it was made.
+func TestBroadcastAfterAnother(t *testing.T) {
+	t.Setenv("rocketmq.client.localOffsetStoreDir", t.TempDir())
+	_, client := cluster(t)
+	p := produce(t, client)
+	send(t, p, 3)
+	handle, calls := recorder(succeed)
+	first := start(t, client, handle, consumer.WithConsumerModel(consumer.BroadCasting))
+	for range 3 {
+		next(t, calls)
+	}
+	second, err := clientgo.NewPushConsumer(client, consumer.WithGroupName("billing"),
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithConsumerModel(consumer.BroadCasting))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t, first)
+	handle, calls = recorder(succeed)
+	if err := second.Subscribe("orders", consumer.MessageSelector{}, handle); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, 1)
+	next(t, calls)
+	time.Sleep(100 * time.Millisecond) // long enough for what must not happen
+	shutdown(t, second)
+	if len(calls) > 0 {
+		t.Errorf("%d came again", len(calls))
+	}
+}
