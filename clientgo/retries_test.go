@@ -2,6 +2,7 @@ package clientgo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -105,6 +106,25 @@ func TestSlowLocalTransaction(t *testing.T) {
 	defer shutdown(t, p)
 	result, err := p.SendMessageInTransaction(t.Context(), primitive.NewMessage("orders", []byte("x")))
 	if err != nil || result.State != primitive.CommitMessageState {
+		t.Errorf("%v, %v", result, err)
+	}
+}
+
+// A transaction whose message can't be stored ends with the time that sending may take, and isn't executed.
+func TestTransactionNotStored(t *testing.T) {
+	t.Parallel()
+	c, client := cluster(t)
+	c.Inject(mqtest.Fault{Request: mqtest.RequestSend, Break: mqtest.Silence})
+	p, err := clientgo.NewTransactionProducer(client, slow{}, producer.WithGroupName("checkout"),
+		producer.WithRetry(0), producer.WithSendMsgTimeout(200*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer shutdown(t, p)
+	if result, err := p.SendMessageInTransaction(t.Context(), primitive.NewMessage("orders", []byte("x"))); result != nil || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, %v", result, err)
 	}
 }
