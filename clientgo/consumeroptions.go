@@ -70,14 +70,14 @@ func (r rules) withClientOptions(pkg, instance string) rules {
 	shared := rules{
 		"NameServerAddrs":      {"WithNameServer", clientSetting("NameServers")},
 		"Namesrv":              {"WithNameServer", clientSetting("NameServers")},
-		"Resolver":             {"WithNameServer, WithNameServerDomain or WithNsResolver", clientSetting("NameServers")},
+		"Resolver":             {"WithNameServer, WithNameServerDomain or WithNsResolver", clientSetting("NameServers, or NameServerURL for an address server")},
 		"ClientIP":             {"ClientIP", "has no counterpart"},
 		"InstanceName":         {instance, clientSetting("Instance")},
 		"UnitMode":             {"UnitMode", "has no counterpart"},
 		"UnitName":             {"WithUnitName", "has no counterpart"},
 		"VIPChannelEnabled":    {"WithVIPChannel", "has no counterpart: brokers' fast port isn't used; leave it out"},
-		"Credentials":          {"WithCredentials", "is the rocketkit.Client's: leave it out, and give the Client credentials"},
-		"RemotingClientConfig": {"WithTls or WithRemotingTimeout", "is the rocketkit.Client's: leave it out, and set its TLS, RequestTimeout or Dial"},
+		"Credentials":          {"WithCredentials", clientSetting("Credentials")},
+		"RemotingClientConfig": {"WithTls or WithRemotingTimeout", clientSetting("TLS, RequestTimeout or Dial")},
 	}
 	for name, refused := range shared {
 		if _, own := r[name]; !own {
@@ -106,6 +106,7 @@ type consumerSettings struct {
 func readConsumer(options []consumer.Option) (c consumerSettings, err error) {
 	s, err := read(options, map[string]any{
 		"ConsumerModel": consumer.Clustering, "MaxReconsumeTimes": int32(-1), "AutoCommit": true, "RetryTimes": 3,
+		"InstanceName": "DEFAULT", "RebalanceLockInterval": 20 * time.Second,
 	}, consumerRules())
 	if err != nil {
 		return c, err

@@ -88,7 +88,7 @@ func (r *runner) concurrently(ctx context.Context, messages []*primitive.Message
 	how.MQ = *messages[0].Queue
 	result, err := r.call(primitive.WithConcurrentlyCtx(ctx, how), messages)
 	if result == consumer.ConsumeSuccess {
-		acknowledged = min(len(messages), int(max(how.AckIndex, -1))+1)
+		acknowledged = int(min(int64(len(messages)), int64(max(how.AckIndex, -1))+1))
 		if acknowledged == len(messages) {
 			return acknowledged, nil
 		}

@@ -73,10 +73,15 @@ func prepare(v reflect.Value, defaults map[string]any, known rules) error {
 }
 
 // isTrace tells whether an option is WithTrace's, by the name of the function that it returns: calling that starts
-// Apache's client.
+// Apache's client. Where WithTrace is inlined the caller's name stands before it; other options' stand behind a caller that is
+// called so.
 func isTrace(option reflect.Value) bool {
 	f := runtime.FuncForPC(option.Pointer())
-	return f != nil && strings.Contains(f.Name(), ".WithTrace.")
+	if f == nil {
+		return false
+	}
+	parts := strings.Split(f.Name(), ".")
+	return len(parts) > 1 && parts[len(parts)-2] == "WithTrace"
 }
 
 // apply calls one option, which is somebody's code.

@@ -3,6 +3,9 @@ package clientgo_test
 import (
 	"context"
 	"errors"
+	"os"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +131,8 @@ func TestOptionsTaken(t *testing.T) {
 		consumer.WithConsumeMessageBatchMaxSize(32), consumer.WithConsumeGoroutineNums(50), consumer.WithConsumeTimeout(time.Minute),
 		consumer.WithSuspendCurrentQueueTimeMillis(time.Second), consumer.WithLimiter(func(string) {}),
 		consumer.WithInterceptor(func(ctx context.Context, req, reply any, next primitive.Invoker) error { return next(ctx, req, reply) }),
-		consumer.WithVIPChannel(false), consumer.WithTls(false),
+		consumer.WithVIPChannel(false), consumer.WithTls(false), consumer.WithRetry(3), consumer.WithInstance("DEFAULT"),
+		consumer.WithRebalanceLockInterval(20*time.Second),
 	); err != nil {
 		t.Error(err)
 	}
@@ -136,11 +140,42 @@ func TestOptionsTaken(t *testing.T) {
 		producer.NewHashQueueSelector(), producer.NewManualQueueSelector(), producer.NewRandomQueueSelector(), producer.NewRoundRobinQueueSelector(),
 	} {
 		p, err := clientgo.NewProducer(client, producer.WithGroupName("checkout"), producer.WithNamespace("red"),
-			producer.WithSendMsgTimeout(time.Second), producer.WithCompressMsgBodyOverHowmuch(100), producer.WithCompressLevel(5), producer.WithRetry(1), producer.WithQueueSelector(selector))
+			producer.WithSendMsgTimeout(time.Second), producer.WithCompressMsgBodyOverHowmuch(100), producer.WithCompressLevel(5), producer.WithRetry(1), producer.WithQueueSelector(selector),
+			producer.WithDefaultTopicQueueNums(4), producer.WithCreateTopicKey("TBW102"), producer.WithInstanceName("DEFAULT"))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		shutdown(t, p)
+	}
+}
+
+// Settings that a refusal, or docs/migrating.md, sends one to are there.
+func TestSettingsNamedExist(t *testing.T) {
+	t.Parallel()
+	_, client := cluster(t)
+	page, err := os.ReadFile("../docs/migrating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{string(page)}
+	for _, option := range []consumer.Option{
+		consumer.WithNsResolver(primitive.NewPassthroughResolver([]string{"127.0.0.1:9876"})), consumer.WithInstance("one"),
+		consumer.WithCredentials(primitive.Credentials{AccessKey: "a", SecretKey: "b"}), consumer.WithTls(true),
+		consumer.WithTrace(&primitive.TraceConfig{NamesrvAddrs: []string{"127.0.0.1:1"}}),
+	} {
+		_, err := clientgo.NewPushConsumer(client, consumer.WithGroupName("billing"), option)
+		if err == nil || !strings.Contains(err.Error(), "set rocketkit.Config.") {
+			t.Errorf("%v names no setting", err)
+			continue
+		}
+		texts = append(texts, err.Error())
+	}
+	for _, text := range texts {
+		for _, found := range regexp.MustCompile(`rocketkit\.Config\.(\w+)`).FindAllStringSubmatch(text, -1) {
+			if _, ok := reflect.TypeFor[rocketkit.Config]().FieldByName(found[1]); !ok {
+				t.Errorf("there is no %s: %.200s", found[0], text)
+			}
+		}
 	}
 }

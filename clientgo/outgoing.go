@@ -20,9 +20,7 @@ import (
 // UNIQ_KEY, and with a namespace its topic.
 func outgoing(m *primitive.Message) (rocketkitproducer.Message, error) {
 	out := rocketkitproducer.Message{Topic: m.Topic, Body: m.Body}
-	if m.Flag != 0 {
-		return out, fmt.Errorf("clientgo: send %s: Message.Flag: can't be carried over; put it into a property", m.Topic)
-	}
+	out.Carry("", m.Flag)
 	properties := m.GetProperties()
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		if err := setProperty(&out, name, properties[name]); err != nil {
@@ -36,7 +34,7 @@ func outgoing(m *primitive.Message) (rocketkitproducer.Message, error) {
 func setProperty(m *rocketkitproducer.Message, name, value string) (err error) {
 	switch name {
 	case primitive.PropertyUniqueClientMessageIdKeyIndex:
-		m.Carry(value)
+		m.Carry(value, 0)
 	case primitive.PropertyTags:
 		m.Tag = value
 	case primitive.PropertyKeys:
@@ -48,14 +46,14 @@ func setProperty(m *rocketkitproducer.Message, name, value string) (err error) {
 		ms, err = strconv.ParseInt(value, 10, 64)
 		m.DeliverAt = time.UnixMilli(ms)
 	case primitive.PropertyShardingKey: // as both clients read it; a selector chooses the queue, not the key
-		m.Carry("", hook.Property{Name: name, Value: value}, hook.Property{Name: protocol.PropertyShardingKey, Value: value})
+		m.Carry("", 0, hook.Property{Name: name, Value: value}, hook.Property{Name: protocol.PropertyShardingKey, Value: value})
 	case protocol.PropertyShardingKey:
 		if value != "" {
-			m.Carry("", hook.Property{Name: name, Value: value})
+			m.Carry("", 0, hook.Property{Name: name, Value: value})
 		}
 	default:
 		if name != "" && value != "" { // client-go's receivers don't see such, either
-			m.Carry("", hook.Property{Name: name, Value: value})
+			m.Carry("", 0, hook.Property{Name: name, Value: value})
 		}
 	}
 	return err

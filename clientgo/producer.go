@@ -3,6 +3,7 @@ package clientgo
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -19,8 +20,7 @@ import (
 // over gives an error that names it and wraps [rocketkit.ErrConfig]; docs/migrating.md lists them all. It sends nothing.
 //
 // Messages aren't changed by sending them: the id is in the result. One that has the property UNIQ_KEY, as a forwarded one
-// may, keeps that id. All methods are safe
-// for concurrent use.
+// may, keeps that id. All methods are safe for concurrent use.
 func NewProducer(client *rocketkit.Client, options ...producer.Option) (rocketmq.Producer, error) {
 	p, err := newSender(client, options, rocketkitproducer.Config{})
 	if err != nil {
@@ -62,7 +62,7 @@ func newSender(client *rocketkit.Client, options []producer.Option, cfg rocketki
 	if err != nil {
 		return nil, fmt.Errorf("clientgo: %w", err)
 	}
-	return &sender{client: client, settings: settings, producer: p}, nil
+	return &sender{client: client, settings: settings, producer: p, room: make(chan struct{}, ownGoroutines)}, nil
 }
 
 // sender sends client-go's messages.
@@ -70,12 +70,13 @@ type sender struct {
 	client   *rocketkit.Client
 	settings producerSettings
 	producer *rocketkitproducer.Producer
+	room     chan struct{} // for sends on goroutines of their own
 
 	mu      sync.Mutex
 	running bool
 	shut    bool
-	asking  sync.WaitGroup // requests on goroutines of their own
-	calling sync.WaitGroup // callbacks of what was sent
+	asking  sync.WaitGroup // requests and sends on goroutines of their own, with their callbacks
+	calling sync.WaitGroup // messages that the producer sends asynchronously, with their callbacks
 }
 
 // Start has the producer send. Brokers are connected by the first message.
@@ -89,8 +90,8 @@ func (s *sender) Start() error {
 	return nil
 }
 
-// Shutdown refuses new sends, waits for those under way as long as they may take, and takes the producer off the brokers'
-// lists.
+// Shutdown refuses new sends, waits for those under way as long as they may take, and for callbacks, and takes the producer
+// off the brokers' lists.
 func (s *sender) Shutdown() error {
 	s.mu.Lock()
 	s.running, s.shut = false, true
@@ -108,6 +109,9 @@ func (s *sender) Shutdown() error {
 
 // within is how long a message may take: what client-go's attempts would take together.
 func (s *sender) within() time.Duration {
+	if most := time.Duration(math.MaxInt64); s.settings.timeout > most/time.Duration(s.settings.attempts)/2 {
+		return most / 2 // for ever; a second more mustn't overflow
+	}
 	return time.Duration(s.settings.attempts) * s.settings.timeout
 }
 

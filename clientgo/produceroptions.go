@@ -47,6 +47,7 @@ type producerSettings struct {
 func readProducer(options []producer.Option) (p producerSettings, err error) {
 	s, err := read(options, map[string]any{
 		"RetryTimes": defaultRetries, "CompressMsgBodyOverHowmuch": defaultCompressFrom, "CompressLevel": 5,
+		"InstanceName": "DEFAULT", "DefaultTopicQueueNums": 4, "CreateTopicKey": "TBW102",
 	}, producerRules())
 	if err != nil {
 		return p, err

@@ -138,6 +138,11 @@ func (p *pushConsumer) Start() error {
 	case p.consumer != nil:
 		return nil
 	}
+	if p.positions != nil {
+		if err := p.positions.read(); err != nil { // again: who had the file until now may have stopped since
+			return err
+		}
+	}
 	c, err := rocketkitconsumer.New(p.client, p.config())
 	if err != nil {
 		return fmt.Errorf("clientgo: %w", err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -261,42 +259,5 @@ func TestPushConsumerErrors(t *testing.T) {
 	}
 	if err := lost.Start(); !errors.Is(err, rocketkit.ErrClosed) {
 		t.Errorf("Start after a failure: %v", err)
-	}
-}
-
-// Each member of a broadcasting group receives everything, goes on where it was, and keeps that in client-go's file.
-func TestBroadcastPositions(t *testing.T) {
-	t.Setenv("rocketmq.client.localOffsetStoreDir", t.TempDir())
-	_, client := cluster(t)
-	p := produce(t, client)
-	send(t, p, 3)
-	for round := range 2 {
-		handle, calls := recorder(succeed)
-		c := start(t, client, handle, consumer.WithConsumerModel(consumer.BroadCasting))
-		for range 3 {
-			next(t, calls)
-		}
-		if round == 0 {
-			shutdown(t, c)
-			send(t, p, 3)
-			continue
-		}
-		eventually(t, "the difference is gone", func() bool { return c.GetOffsetDiffMap()["orders"] == 0 })
-		if len(calls) > 0 {
-			t.Errorf("%d came again", len(calls))
-		}
-		shutdown(t, c)
-	}
-	file := filepath.Join(os.Getenv("rocketmq.client.localOffsetStoreDir"), client.ID(), "red%billing", "offset.json")
-	content, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(content), `{\"topic\":\"red%orders\",\"brokerName\":`) {
-		t.Errorf("file: %s, %v", content, err)
-	}
-	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := clientgo.NewPushConsumer(client, consumer.WithGroupName("billing"), consumer.WithConsumerModel(consumer.BroadCasting)); err == nil ||
-		!strings.Contains(err.Error(), "remove the file") {
-		t.Errorf("with a broken file: %v", err)
 	}
 }

@@ -20,6 +20,9 @@ const (
 	replySuffix = "_REPLY_TOPIC" // of the topic that it is addressed to, after the cluster's name
 )
 
+// isReply tells whether a message is the reply to a request, which has a way of its own.
+func isReply(m *primitive.Message) bool { return m.GetProperty(primitive.PropertyMsgType) == replyType }
+
 // Request sends a message and waits for the reply to it, until ttl is over or ctx ends.
 func (s *sender) Request(ctx context.Context, ttl time.Duration, m *primitive.Message) (*primitive.Message, error) {
 	if err := s.check([]*primitive.Message{m}); err != nil {
@@ -67,8 +70,12 @@ func (s *sender) requestAsync(ctx context.Context, ttl time.Duration, callback f
 		return err
 	}
 	s.asking.Go(func() {
-		reply, err := s.request(ctx, ttl, m)
-		callback(ctx, reply, err)
+		var reply *primitive.Message
+		var err error
+		if s.called(func() { reply, err = s.request(ctx, ttl, m) }) { // a selector's or an interceptor's
+			err = errors.New("clientgo: request: it panicked, as the log says")
+		}
+		s.called(func() { callback(ctx, reply, err) })
 	})
 	return nil
 }

@@ -37,6 +37,7 @@ func (s *sender) send(ctx context.Context, messages []*primitive.Message, result
 		defer cancel()
 		return s.store(ctx, messages[0], out, result)
 	}
+	identify(messages, out)
 	last := ""
 	for attempt := 1; ; attempt++ {
 		if last, err = s.choose(ctx, messages[0], out, last); err != nil {
@@ -47,6 +48,16 @@ func (s *sender) send(ctx context.Context, messages []*primitive.Message, result
 		cancel()
 		if err == nil || attempt == s.settings.attempts || ctx.Err() != nil || !rocketkitproducer.Retryable(err) {
 			return err
+		}
+	}
+}
+
+// identify gives messages their ids, where each attempt is a send of its own: it may store what an attempt before it has
+// stored, and receivers know that by the id.
+func identify(messages []*primitive.Message, out []rocketkitproducer.Message) {
+	for i, m := range messages {
+		if m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex) == "" {
+			out[i].Carry(primitive.CreateUniqID(), 0)
 		}
 	}
 }
@@ -66,7 +77,7 @@ func outgoingAll(messages []*primitive.Message) ([]rocketkitproducer.Message, er
 // without a sharding key.
 func (s *sender) chooses(m *primitive.Message) bool {
 	switch {
-	case s.settings.selector == nil, m.GetProperty(primitive.PropertyMsgType) == replyType:
+	case s.settings.selector == nil, isReply(m):
 		return true
 	}
 	hashes := reflect.TypeOf(s.settings.selector) == reflect.TypeOf(producer.NewHashQueueSelector())
@@ -100,7 +111,7 @@ func (s *sender) choose(ctx context.Context, m *primitive.Message, out []rocketk
 
 // store sends what is complete.
 func (s *sender) store(ctx context.Context, first *primitive.Message, out []rocketkitproducer.Message, result *primitive.SendResult) error {
-	if first.GetProperty(primitive.PropertyMsgType) == replyType {
+	if isReply(first) {
 		return s.reply(ctx, first, out[0], result)
 	}
 	if len(out) == 1 {
@@ -117,7 +128,7 @@ func (s *sender) store(ctx context.Context, first *primitive.Message, out []rock
 	return err
 }
 
-// SendOneWay sends messages that no broker answers: nil doesn't mean that they are stored.
+// SendOneWay sends messages that no broker answers: nil doesn't mean that they are stored. A reply is answered all the same.
 func (s *sender) SendOneWay(ctx context.Context, messages ...*primitive.Message) error {
 	if err := s.check(messages); err != nil {
 		return err
@@ -133,6 +144,9 @@ func (s *sender) SendOneWay(ctx context.Context, messages ...*primitive.Message)
 			if _, err := s.choose(ctx, messages[0], out, ""); err != nil {
 				return err
 			}
+		}
+		if isReply(messages[0]) {
+			return s.store(ctx, messages[0], out, primitive.NewSendResult())
 		}
 		for _, m := range out {
 			if err := s.producer.SendOneWay(ctx, m); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -50,7 +51,7 @@ func (t *transactions) Shutdown() error { return t.sender.Shutdown() }
 
 // SendMessageInTransaction stores a message that nobody receives yet, calls ExecuteLocalTransaction, and has the message
 // delivered or not by what that says. State is what has become of it: UnkonwnState when a check is to settle it, also
-// when the broker couldn't be told within the time that sending may take. An error means that the local transaction
+// when the broker couldn't be told within the time that sending may take; executing the transaction may take longer. An error means that the local transaction
 // wasn't executed, or, after CommitMessageState, that the broker has lost the message.
 //
 // The listener gets a copy of the message with its id in TransactionId and UNIQ_KEY.
@@ -76,10 +77,12 @@ func (t *transactions) transact(ctx context.Context, m *primitive.Message, store
 	if err != nil {
 		return primitive.UnkonwnState, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.sender.within())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(t.sender.within(), func() { cancel(context.DeadlineExceeded) })
+	defer clock.Stop()
 	id := orDefault(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex), primitive.CreateUniqID())
-	out.Carry(id)
+	out.Carry(id, 0)
 	state := primitive.UnkonwnState
 	executed := false
 	receipt, err := t.sender.producer.Transact(ctx, out, func(context.Context) error {
@@ -88,6 +91,8 @@ func (t *transactions) transact(ctx context.Context, m *primitive.Message, store
 		local.TransactionId = id
 		local.WithProperty(primitive.PropertyUniqueClientMessageIdKeyIndex, id)
 		executed = true
+		clock.Stop() // it is the sending's: the local transaction takes as long as it takes
+		defer clock.Reset(t.sender.within())
 		state = t.listener.ExecuteLocalTransaction(&local)
 		return verdictOf(state)
 	})

@@ -80,7 +80,7 @@ func (p *Producer) request(scratch *[]byte, m *Message, id string, w *watched, r
 		return r, err
 	}
 	r.Group, r.Properties, r.Body, r.ID = p.group, *scratch, m.Body, id
-	r.ShardingKey, r.Queue, r.Timed = m.ShardingKey, m.queue(), m.timed()
+	r.ShardingKey, r.Queue, r.Timed, r.Flag = m.ShardingKey, m.queue(), m.timed(), m.flag
 	p.compress(&r, scratch)
 	return r, nil
 }
@@ -146,7 +146,7 @@ func (p *Producer) encodeBatch(messages []Message, ids []string, w *watched) (bo
 		if properties, err = encodeProperties(properties[:0], m, ids[i], nil, w.added(i)); err != nil {
 			return nil, fmt.Errorf("message %d: %w", i, err)
 		}
-		body = protocol.AppendBatchMessage(body, 0, m.Body, properties)
+		body = protocol.AppendBatchMessage(body, m.flag, m.Body, properties)
 		if len(body) > p.cfg.MaxMessageSize {
 			if w != nil {
 				return p.encodeBatch(messages, ids, nil)

@@ -100,7 +100,7 @@ func (p *Producer) encode(w *waiting, m *Message, id string, watched *watched) (
 	if *scratch, err = encodeProperties((*scratch)[:0], m, id, nil, watched.added(0)); err != nil {
 		return err
 	}
-	w.encoded, w.body = protocol.AppendBatchMessage(w.encoded[:0], 0, m.Body, *scratch), len(m.Body)
+	w.encoded, w.body = protocol.AppendBatchMessage(w.encoded[:0], m.flag, m.Body, *scratch), len(m.Body)
 	return nil
 }
 

@@ -50,15 +50,19 @@ type Message struct {
 	DeliverAt time.Time
 
 	id      string // empty: the Producer makes one
+	flag    int32  // the application's own bits
 	carried []hook.Property
 }
 
-// Carry has the message take along properties that Properties refuses because RocketMQ's clients give them a meaning, and
-// an id in place of the Producer's, if it isn't empty. It is for rocketkit's own
-// packages, such as the bridge from rocketmq-client-go: a parameter's type is internal.
-func (m *Message) Carry(id string, properties ...hook.Property) {
+// Carry has the message take along properties that Properties refuses because RocketMQ's clients give them a meaning, an
+// id in place of the Producer's, if it isn't empty, and a flag, which RocketMQ leaves to applications, if it isn't 0. It is
+// for rocketkit's own packages, such as the bridge from rocketmq-client-go: a parameter's type is internal.
+func (m *Message) Carry(id string, flag int32, properties ...hook.Property) {
 	if id != "" {
 		m.id = id
+	}
+	if flag != 0 {
+		m.flag = flag
 	}
 	m.carried = append(m.carried[:len(m.carried):len(m.carried)], properties...)
 }

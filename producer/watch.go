@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,7 +30,7 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 	}}
 	for i := range messages {
 		m := &messages[i]
-		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Delayed: m.delayField() != "", Own: m.Properties}
+		w.send.Messages[i] = hook.Outgoing{ID: ids[i], Tag: m.Tag, Keys: m.Keys, Size: len(m.Body), Delayed: m.delayField() != "", Own: m.own()}
 	}
 	for _, h := range p.hooks {
 		if h.On() {
@@ -38,6 +39,19 @@ func (p *Producer) watch(ctx context.Context, kind hook.Kind, batch bool, messag
 		}
 	}
 	return w.ctx, w
+}
+
+// own are the properties that the caller gave the message, in whatever way.
+func (m *Message) own() map[string]string {
+	if len(m.carried) == 0 {
+		return m.Properties
+	}
+	all := make(map[string]string, len(m.Properties)+len(m.carried))
+	maps.Copy(all, m.Properties)
+	for _, c := range m.carried {
+		all[c.Name] = c.Value
+	}
+	return all
 }
 
 // added is what the hooks want to be sent with the message of that index.

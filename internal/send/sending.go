@@ -84,6 +84,7 @@ func (s *sending) put(ctx context.Context, queue protocol.Queue, address string)
 		Topic:         s.topic.physical,
 		QueueID:       queue.ID,
 		SysFlag:       s.request.SysFlag,
+		Flag:          s.request.Flag,
 		BornTime:      s.begun.UnixMilli(),
 		Properties:    s.request.Properties,
 		BrokerName:    queue.Broker,

@@ -56,6 +56,7 @@ type Request struct {
 	Messages   int    // in the batch; 0 means 1
 	Batch      bool   // Body holds messages encoded by protocol.AppendBatchMessage
 	SysFlag    int32  // protocol's Sys bits
+	Flag       int32  // the application's own; of a batch its messages have theirs
 	Timed      bool   // Properties say when to deliver: only a broker with timers may get it
 
 	Reply bool   // it goes to the client that its property REPLY_TO_CLIENT names
