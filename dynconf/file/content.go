@@ -1,0 +1,89 @@
+package file
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/rocketkit/rocketkit/dynconf"
+)
+
+// read gives what the file holds, or as much as shows that it is too much; nil when there is no file.
+func read(path string) (data []byte, modified time.Time, err error) {
+	// To open a pipe would wait for somebody to write to it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, time.Time{}, nil
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, time.Time{}, fmt.Errorf("%s is no regular file but %v", path, info.Mode())
+	}
+	data, err = io.ReadAll(io.LimitReader(f, dynconf.MaxRead+1))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return data, info.ModTime(), nil
+}
+
+// wrapper makes documents of settings that stand alone.
+type wrapper struct {
+	id   dynconf.ID
+	last int64 // the highest revision so far
+
+	spec, wrapped string // the settings that were wrapped last, and their document
+	rev           int64
+}
+
+// document gives the document of a file's content. What isn't whole can't be one, and may become one as more is written.
+func (w *wrapper) document(data []byte, modified time.Time) (text string, whole bool, err error) {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 {
+		return "", false, errors.New("the file is empty; to go back to the program's own settings, write {}")
+	}
+	var fields map[string]json.RawMessage
+	if len(data) > dynconf.MaxRead || json.Unmarshal(data, &fields) != nil || fields == nil {
+		return string(data), false, nil // whoever decodes it says what is wrong
+	}
+	if _, encoded := fields["s"]; encoded {
+		var rev int64
+		if json.Unmarshal(fields["rev"], &rev) == nil && rev <= time.Now().Add(dynconf.MaxAhead).UnixMilli() {
+			w.last = max(w.last, rev)
+		}
+		return string(data), true, nil
+	}
+	text, err = w.wrap(data, modified)
+	return text, true, err
+}
+
+// wrap makes a document of settings. The same ones have the same document, as long as no other came between. Its revision is
+// the time at which they were first seen, and not that of the file, which goes back when an older file is put in its place.
+func (w *wrapper) wrap(data []byte, modified time.Time) (string, error) {
+	var spec bytes.Buffer
+	if err := json.Compact(&spec, data); err != nil {
+		return "", err
+	}
+	if spec.String() == w.spec && w.rev == w.last {
+		return w.wrapped, nil
+	}
+	d := dynconf.Document{Rev: max(w.last+1, time.Now().UnixMilli()), At: modified, Spec: spec.Bytes()}
+	text, err := d.Encode(w.id, nil)
+	if err != nil {
+		return "", &dynconf.Refusal{Reason: dynconf.TooLarge, Err: err} // the only way to fail for what is JSON
+	}
+	w.last, w.rev, w.spec, w.wrapped = d.Rev, d.Rev, spec.String(), text
+	return text, nil
+}
