@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,12 +40,13 @@ func read(path string) (data []byte, modified time.Time, err error) {
 	return data, info.ModTime(), nil
 }
 
-// wrapper makes documents of settings that stand alone.
+// wrapper makes documents of settings that stand alone, for one ID.
 type wrapper struct {
-	id   dynconf.ID
-	last int64 // the highest revision so far
+	id dynconf.ID
 
-	spec, wrapped string // the settings that were wrapped last, and their document
+	mu            sync.Mutex // groups are watched once as a rule, but one after the other when they are started again
+	last          int64      // the highest revision so far
+	spec, wrapped string     // the settings that were wrapped last, and their document
 	rev           int64
 }
 
@@ -58,6 +60,8 @@ func (w *wrapper) document(data []byte, modified time.Time) (text string, whole 
 	if len(data) > dynconf.MaxRead || json.Unmarshal(data, &fields) != nil || fields == nil {
 		return string(data), false, nil // whoever decodes it says what is wrong
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if _, encoded := fields["s"]; encoded {
 		var rev int64
 		if json.Unmarshal(fields["rev"], &rev) == nil && rev <= time.Now().Add(dynconf.MaxAhead).UnixMilli() {
@@ -70,7 +74,7 @@ func (w *wrapper) document(data []byte, modified time.Time) (text string, whole 
 }
 
 // wrap makes a document of settings. The same ones have the same document, as long as no other came between. Its revision is
-// the time at which they were first seen, and not that of the file, which goes back when an older file is put in its place.
+// the file's time, so that it is the same after a restart, unless that isn't above the last one: an older file can be put back.
 func (w *wrapper) wrap(data []byte, modified time.Time) (string, error) {
 	var spec bytes.Buffer
 	if err := json.Compact(&spec, data); err != nil {
@@ -79,7 +83,11 @@ func (w *wrapper) wrap(data []byte, modified time.Time) (string, error) {
 	if spec.String() == w.spec && w.rev == w.last {
 		return w.wrapped, nil
 	}
-	d := dynconf.Document{Rev: max(w.last+1, time.Now().UnixMilli()), At: modified, Spec: spec.Bytes()}
+	now := time.Now()
+	if modified.After(now) {
+		modified = now
+	}
+	d := dynconf.Document{Rev: max(w.last+1, modified.UnixMilli()), At: modified, Spec: spec.Bytes()}
 	text, err := d.Encode(w.id, nil)
 	if err != nil {
 		return "", &dynconf.Refusal{Reason: dynconf.TooLarge, Err: err} // the only way to fail for what is JSON

@@ -19,6 +19,7 @@ package file
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -32,6 +33,9 @@ type Source struct {
 	path    string
 	times   times
 	watcher func() (*fsnotify.Watcher, error)
+
+	mu       sync.Mutex
+	wrappers map[dynconf.ID]*wrapper
 }
 
 // times are how often and how long; tests have shorter ones.
@@ -62,7 +66,7 @@ func (s *Source) String() string { return "file " + s.path }
 func (s *Source) Watch(ctx context.Context, id dynconf.ID, found func(text string, err error)) {
 	n := notices{open: s.watcher}
 	defer n.close()
-	r := reports{wrapper: wrapper{id: id}, settle: s.times.settle, found: found}
+	r := reports{wrapper: s.wrapper(id), settle: s.times.settle, found: found}
 	for ctx.Err() == nil {
 		n.follow(s.path) // before the look: what changes after it is noticed
 		next := s.times.every
@@ -73,9 +77,22 @@ func (s *Source) Watch(ctx context.Context, id dynconf.ID, found func(text strin
 	}
 }
 
+// wrapper is the one of id, whose revisions go on from one Watch to the next.
+func (s *Source) wrapper(id dynconf.ID) *wrapper {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wrappers == nil {
+		s.wrappers = map[dynconf.ID]*wrapper{}
+	}
+	if s.wrappers[id] == nil {
+		s.wrappers[id] = &wrapper{id: id}
+	}
+	return s.wrappers[id]
+}
+
 // reports tells of what each look saw, when that is news.
 type reports struct {
-	wrapper
+	*wrapper
 	settle time.Duration
 	found  func(string, error)
 

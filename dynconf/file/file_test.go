@@ -114,11 +114,13 @@ func TestSettingsAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "settings.json")
 	write(t, path, workers(1))
-	began := time.Now().UnixMilli()
-	w := watch(t, New(path), patient())
+	info, err := os.Stat(path)
+	must(t, err)
+	s := New(path)
+	w := watch(t, s, patient())
 	first := w.document(t, workers(1))
-	if first < began {
-		t.Errorf("revision %d, which is before %d", first, began)
+	if first != info.ModTime().UnixMilli() {
+		t.Errorf("revision %d of a file of %d", first, info.ModTime().UnixMilli())
 	}
 	replace(t, path, "\n"+strings.ReplaceAll(workers(1), ":", " :\t")) // says the same
 	replace(t, path, workers(2))
@@ -131,6 +133,15 @@ func TestSettingsAlone(t *testing.T) {
 	third := w.document(t, workers(1))
 	if second <= first || third <= second {
 		t.Errorf("revisions %d, %d, %d", first, second, third)
+	}
+
+	// And they are the same for who asks next, though not for a new Source.
+	w.stop()
+	if rev := watch(t, s, patient()).document(t, workers(1)); rev != third {
+		t.Errorf("revision %d became %d", third, rev)
+	}
+	if rev := watch(t, New(path), patient()).document(t, workers(1)); rev != 1 {
+		t.Errorf("revision %d of a file from the beginning of time", rev)
 	}
 }
 
