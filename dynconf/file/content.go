@@ -50,15 +50,19 @@ type wrapper struct {
 	rev           int64
 }
 
-// document gives the document of a file's content. What isn't whole can't be one, and may become one as more is written.
+// document gives the document of a file's content. What isn't whole can't be one, and may become one as more is written; if it
+// doesn't, whoever decodes it says what is wrong.
 func (w *wrapper) document(data []byte, modified time.Time) (text string, whole bool, err error) {
+	if len(data) > dynconf.MaxRead {
+		return string(data), false, nil
+	}
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 {
 		return "", false, errors.New("the file is empty; to go back to the program's own settings, write {}")
 	}
 	var fields map[string]json.RawMessage
-	if len(data) > dynconf.MaxRead || json.Unmarshal(data, &fields) != nil || fields == nil {
-		return string(data), false, nil // whoever decodes it says what is wrong
+	if json.Unmarshal(data, &fields) != nil || fields == nil {
+		return string(data), false, nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
