@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,11 +159,8 @@ func sumOf(text string) string {
 }
 
 func (s Settings) decode(id dynconf.ID, text string, now time.Time) (dynconf.Document, error) {
-	return dynconf.Decode(id, text, now, s.keys()...)
+	return dynconf.Decode(id, text, now, s.admin.keys...)
 }
-
-// keys are those that a document must be signed with one of; none where it needn't be signed.
-func (s Settings) keys() []ed25519.PublicKey { return nil }
 
 // get reads a key from one name server; "" where it has none.
 func (s Settings) get(ctx context.Context, from server, key string) (string, error) {

@@ -19,6 +19,7 @@ type RunningPool struct {
 	Active  int    // how many handlers run
 	Waiting int    // messages that wait for a worker
 	Paused  bool
+	Timeout time.Duration // of a handler; 0: none, or it doesn't say
 }
 
 // Pools reads the pools from what a member says of itself, sorted by topic. Members of other libraries report none.
@@ -34,8 +35,10 @@ func (i RunningInfo) Pools() []RunningPool {
 			n, _ := strconv.Atoi(f[key]) // what isn't said is 0
 			return n
 		}
+		timeout, _ := time.ParseDuration(f["timeout"])
 		pools = append(pools, RunningPool{
-			Topic: topic, Core: number("core"), Max: number("max"), Active: number("active"), Waiting: number("waiting"), Paused: f["paused"] == "true",
+			Topic: topic, Core: number("core"), Max: number("max"), Active: number("active"), Waiting: number("waiting"),
+			Paused: f["paused"] == "true", Timeout: timeout,
 		})
 	}
 	slices.SortFunc(pools, func(x, y RunningPool) int { return cmp.Compare(x.Topic, y.Topic) })
