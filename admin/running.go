@@ -18,7 +18,7 @@ const relayTimeout = 12 * time.Second
 // RunningInfo is what a member of a consumer group says of itself.
 type RunningInfo struct {
 	ClientID      string
-	Properties    map[string]string // what it was configured with, as it names that; rocketkit's have "pool <topic>" for each topic
+	Properties    map[string]string // what it was configured with, as it names that; of rocketkit's, Pools and Settings read some
 	Subscriptions []Subscription    // sorted by topic
 	Queues        []RunningQueue    // those it holds, sorted
 	Topics        []TopicTraffic    // sorted by topic

@@ -53,6 +53,9 @@ func (e *Engine) set(t *topic, to Live) {
 	e.setting.Lock()
 	defer e.setting.Unlock()
 	to.MaxWorkers = max(to.Workers, to.MaxWorkers)
+	if to == t.set {
+		return // idle workers beyond the core stay
+	}
 	t.set = to
 	t.live.timeout.Store(int64(to.Timeout))
 	was := t.live.paused.Swap(to.Paused)
