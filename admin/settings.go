@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,7 +116,7 @@ func (s Settings) readFrom(ctx context.Context, id dynconf.ID, servers []server)
 		if d, err := dynconf.Decode(id, h.text, now); err == nil {
 			state.seen = max(state.seen, d.Rev)
 		}
-		if h.Rev != 0 && newer(h.doc, h.text, state.Current, state.current) {
+		if h.Rev != 0 && better(h.doc, state.Current) {
 			state.Current, state.current = h.doc, h.text
 		}
 	}
@@ -139,23 +138,16 @@ func (s *SettingsState) findPrevious(from Settings, now time.Time) {
 		switch {
 		case err != nil || d.Rev >= s.Current.Rev:
 			s.overwritten = true
-		case newer(d, h.previous, s.Previous, s.previous):
+		case better(d, s.Previous):
 			s.Previous, s.previous = d, h.previous
 		}
 	}
 }
 
-// newer tells whether one document counts before another, as its readers tell it.
-func newer(d dynconf.Document, text string, than dynconf.Document, thanText string) bool {
-	return d.Rev > than.Rev || d.Rev == than.Rev && sumOf(text) > sumOf(thanText)
-}
-
-func sumOf(text string) string {
-	var e struct {
-		Sum string `json:"sum"`
-	}
-	_ = json.Unmarshal([]byte(text), &e) // it has been decoded before, or is empty
-	return e.Sum
+// better tells whether a document counts before another, as its readers tell it. Of two that differ by their signature
+// alone, that is the signed one: somebody may have taken the signature away.
+func better(d, than dynconf.Document) bool {
+	return d.Newer(than) || !than.Newer(d) && d.Key != "" && than.Key == ""
 }
 
 func (s Settings) decode(id dynconf.ID, text string, now time.Time) (dynconf.Document, error) {

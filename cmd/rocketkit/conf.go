@@ -65,13 +65,13 @@ func (g *groupFlags) get(command *cobra.Command) error {
 			return err
 		}
 	case state.InForce(now):
-		_, _ = fmt.Fprintf(command.ErrOrStderr(), "Settings of %s: %s\n", state.ID, describe(state, now))
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "Settings of %s: %s\n", state.ID, stateText(state, now))
 		if err := printJSON(out, state.Current.Spec); err != nil {
 			return err
 		}
 	}
 	if !state.InForce(now) {
-		return fmt.Errorf("settings of %s: %s", state.ID, describe(state, now))
+		return fmt.Errorf("settings of %s: %s", state.ID, stateText(state, now))
 	}
 	if differ := differing(state); differ != "" {
 		return outcome{fmt.Errorf("name servers differ: %s; run %s", differ, g.again("conf repair")), statusMissed}

@@ -119,7 +119,7 @@ func (c *change) lives(path string) string {
 
 // show writes what the draft changes, for people.
 func (c *change) show(draft admin.SettingsDraft, rows []difference) {
-	_, _ = fmt.Fprintf(c.out, "Settings of %s: %s\n", c.state.ID, describe(c.state, c.now))
+	_, _ = fmt.Fprintf(c.out, "Settings of %s: %s\n", c.state.ID, stateText(c.state, c.now))
 	if len(rows) == 0 {
 		return
 	}
@@ -151,8 +151,8 @@ func (c *change) warn(draft admin.SettingsDraft, rows []difference) {
 	}
 }
 
-// describe says what document there is.
-func describe(state admin.SettingsState, now time.Time) string {
+// stateText says what document there is.
+func stateText(state admin.SettingsState, now time.Time) string {
 	d := state.Current
 	if d.Rev == 0 {
 		return "none, the program's own hold"
@@ -195,7 +195,7 @@ func nearestSetting(path string) string {
 func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // poolText is a pool in a line.
-func poolText(p admin.RunningPool) string {
+func poolText(p admin.Pool) string {
 	text := strconv.Itoa(p.Core)
 	if p.Max != p.Core {
 		text += " to " + strconv.Itoa(p.Max)

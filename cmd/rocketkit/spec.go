@@ -117,7 +117,7 @@ func leaves(spec json.RawMessage) map[string]string {
 
 // topicsIn gives the topics that settings speak of, sorted.
 func topicsIn(spec json.RawMessage) []string {
-	all, _ := members(spec, "")            // what is no object
+	all, _ := members(spec, "")             // what is no object
 	topics, _ := members(all["topics"], "") // speaks of none
 	return slices.Sorted(maps.Keys(topics))
 }
