@@ -2,8 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -118,7 +116,7 @@ func (s Settings) readFrom(ctx context.Context, id dynconf.ID, servers []server)
 		if d, err := dynconf.Decode(id, h.text, now); err == nil {
 			state.seen = max(state.seen, d.Rev)
 		}
-		if h.Rev != 0 && newer(h.doc, h.text, state.Current, state.current) {
+		if h.Rev != 0 && better(h.doc, state.Current) {
 			state.Current, state.current = h.doc, h.text
 		}
 	}
@@ -140,31 +138,21 @@ func (s *SettingsState) findPrevious(from Settings, now time.Time) {
 		switch {
 		case err != nil || d.Rev >= s.Current.Rev:
 			s.overwritten = true
-		case newer(d, h.previous, s.Previous, s.previous):
+		case better(d, s.Previous):
 			s.Previous, s.previous = d, h.previous
 		}
 	}
 }
 
-// newer tells whether one document counts before another, as its readers tell it.
-func newer(d dynconf.Document, text string, than dynconf.Document, thanText string) bool {
-	return d.Rev > than.Rev || d.Rev == than.Rev && sumOf(text) > sumOf(thanText)
-}
-
-func sumOf(text string) string {
-	var e struct {
-		Sum string `json:"sum"`
-	}
-	_ = json.Unmarshal([]byte(text), &e) // it has been decoded before, or is empty
-	return e.Sum
+// better tells whether a document counts before another, as its readers tell it. Of two that differ by their signature
+// alone, that is the signed one: somebody may have taken the signature away.
+func better(d, than dynconf.Document) bool {
+	return d.Newer(than) || !than.Newer(d) && d.Key != "" && than.Key == ""
 }
 
 func (s Settings) decode(id dynconf.ID, text string, now time.Time) (dynconf.Document, error) {
-	return dynconf.Decode(id, text, now, s.keys()...)
+	return dynconf.Decode(id, text, now, s.admin.keys...)
 }
-
-// keys are those that a document must be signed with one of; none where it needn't be signed.
-func (s Settings) keys() []ed25519.PublicKey { return nil }
 
 // get reads a key from one name server; "" where it has none.
 func (s Settings) get(ctx context.Context, from server, key string) (string, error) {

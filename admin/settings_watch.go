@@ -7,38 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/rocketkit/rocketkit/internal/protocol"
 )
-
-// Instance is a member of a consumer group and what it says of itself.
-type Instance struct {
-	Member
-	Info RunningInfo // zero where there is an Err
-	Err  error       // why it couldn't be asked
-}
-
-// Instances asks all members of a consumer group what they do, as [Admin.RunningInfo] asks one, at once; sorted by
-// client id. Members that can't be asked are listed with the reason. Where brokers don't answer, the [*PartialError]
-// comes beside the members that the others know.
-func (a *Admin) Instances(ctx context.Context, group string) ([]Instance, error) {
-	op := "read the instances of group " + shown(group)
-	w, err := a.watched(ctx, op, group)
-	if err != nil {
-		return nil, err
-	}
-	members, err := w.members(ctx)
-	instances, _ := onEach(ctx, members, func(ctx context.Context, m member) (Instance, error) {
-		info, err := w.ask(ctx, m)
-		return Instance{m.Member, info, err}, nil
-	})
-	for i, m := range members {
-		if instances[i].ClientID == "" { // ctx has ended
-			instances[i] = Instance{Member: m.Member, Err: context.Cause(ctx)}
-		}
-	}
-	return instances, err
-}
 
 // Progress is how far a member has come with a document.
 type Progress string
@@ -47,7 +16,7 @@ type Progress string
 const (
 	Waiting  Progress = "waiting"  // it hasn't applied it yet, or can't be asked
 	Applied  Progress = "applied"  //
-	Refused  Progress = "refused"  // it says why in Settings.Error
+	Refused  Progress = "refused"  // it says why in Settings.Reason and Error
 	Replaced Progress = "replaced" // it has applied one of a higher revision: somebody else has written
 	Without  Progress = "without"  // it has no settings from the name servers: another library, a file of its own, or switched off
 	Left     Progress = "left"     // it isn't a member any more
@@ -56,7 +25,7 @@ const (
 // SettingsProgress is what one member has done with a document.
 type SettingsProgress struct {
 	Instance
-	Settings RunningSettings
+	Settings MemberSettings
 	Progress Progress
 	Took     time.Duration // from the time that Watch was given until it was seen
 }
@@ -254,11 +223,22 @@ func (w *settingsWatch) judge(i Instance) SettingsProgress {
 		p.Progress = Applied
 	case p.Settings.Rev > w.rev:
 		p.Progress = Replaced
-	case p.Settings.Refused == w.rev:
+	case p.Settings.ErrorRev == w.rev:
 		p.Progress = Refused
 	}
 	return p
 }
+
+// Elsewhere tells whether the member takes its settings from somewhere else than the name servers, such as a file.
+func (s MemberSettings) Elsewhere() bool {
+	return s.From != "" && s.From != fromNameServers && s.From != fromCache
+}
+
+// What a member calls where its document came from.
+const (
+	fromNameServers = "name servers"
+	fromCache       = "cache"
+)
 
 // pause waits, and tells whether ctx still goes on.
 func pause(ctx context.Context, d time.Duration) bool {
@@ -270,59 +250,4 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// watchedGroup is a group whose members are asked again and again. It asks the name servers once for the brokers: one of
-// them that hangs would delay each answer.
-type watchedGroup struct {
-	admin    *Admin
-	op       string
-	physical string
-	masters  []server
-}
-
-// member is a member and the brokers that it is connected to.
-type member struct {
-	Member
-	at []server
-}
-
-func (a *Admin) watched(ctx context.Context, op, group string) (*watchedGroup, error) {
-	physical, err := a.group(op, "group", group)
-	if err != nil {
-		return nil, err
-	}
-	brokers, err := a.someBrokers(ctx, op, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &watchedGroup{a, op, physical, masters(brokers)}, nil
-}
-
-// members unites what the masters know.
-func (w *watchedGroup) members(ctx context.Context) ([]member, error) {
-	seen, t := w.admin.connectionsAt(ctx, w.op, w.physical, w.masters)
-	known := map[string]*member{}
-	var all []member
-	for i, at := range seen {
-		for _, c := range at.Connections {
-			m := known[c.ClientID]
-			if m == nil {
-				m = &member{Member: Member{c.ClientID, c.Language, protocol.VersionName(c.Version), map[string]string{}}}
-				known[c.ClientID] = m
-			}
-			m.Addresses[w.masters[i].name] = c.Address
-			m.at = append(m.at, w.masters[i])
-		}
-	}
-	for _, m := range known {
-		all = append(all, *m)
-	}
-	slices.SortFunc(all, func(x, y member) int { return compareMembers(x.Member, y.Member) })
-	return all, t.err()
-}
-
-// ask asks a member by way of the brokers it is connected to, until one brings an answer.
-func (w *watchedGroup) ask(ctx context.Context, m member) (RunningInfo, error) {
-	return w.admin.relayed(ctx, m.at, w.physical, m.ClientID, false)
 }

@@ -139,7 +139,7 @@ func judge(op string, written SettingsWritten, text string, servers []server, ou
 		h := &written.Servers[i]
 		h.Current = h.asked && h.text == text
 		switch {
-		case h.Rev != 0 && newer(h.doc, h.text, written.Document, text):
+		case h.Rev != 0 && h.doc.Newer(written.Document):
 			return fmt.Errorf("admin: %s: %s on %s: %w", op, describeRev("in force is", h.doc), h.server.name, ErrSettingsChanged)
 		case h.Current:
 			t.add([]server{h.server}, []error{nil})

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rocketkit/rocketkit/admin"
+)
+
+// verdict tells what the document has come to: nil where every name server has it and every live instance has applied it.
+func (f *following) verdict(ctx context.Context, failed error) error {
+	behind := f.behind(ctx, failed)
+	missed := f.missedBy()
+	switch {
+	case behind != nil && missed != nil:
+		return outcome{fmt.Errorf("%w\nrocketkit: %w", behind, missed), statusLate}
+	case behind != nil:
+		return outcome{behind, statusLate}
+	case missed != nil:
+		return outcome{missed, statusMissed}
+	}
+	return nil
+}
+
+// missedBy names the name servers that lack the document.
+func (f *following) missedBy() error {
+	if f.missed == nil {
+		return nil
+	}
+	var texts []string
+	for _, m := range f.missed.Failed {
+		texts = append(texts, fmt.Sprintf("%s (%v)", m.Target, m.Err))
+	}
+	return fmt.Errorf("the settings are in force, but missed by %s; once that works, run %s", strings.Join(texts, ", "), f.again("conf repair"))
+}
+
+// behind tells which live instances haven't applied it, and prints the line that sums up.
+func (f *following) behind(ctx context.Context, failed error) error {
+	if !f.watched {
+		return nil
+	}
+	n := map[admin.Progress]int{}
+	var slowest time.Duration
+	var other int64
+	for _, p := range f.seen {
+		n[p.Progress]++
+		switch p.Progress {
+		case admin.Applied:
+			slowest = max(slowest, p.Took)
+		case admin.Replaced:
+			other = max(other, p.Settings.Rev)
+		}
+	}
+	live := len(f.seen) - n[admin.Left]
+	if !f.json() && failed == nil {
+		_, _ = fmt.Fprintln(f.out, f.sum(n[admin.Applied], live, slowest))
+	}
+	var why []string
+	add := func(progress admin.Progress, format string, args ...any) {
+		if n[progress] > 0 {
+			why = append(why, fmt.Sprintf("%d ", n[progress])+fmt.Sprintf(format, args...))
+		}
+	}
+	add(admin.Refused, "refused it and kept what it had (to go back, run %s)", f.again("pool set")+" --undo")
+	add(admin.Replaced, "already had revision %d, which somebody else has written meanwhile", other)
+	add(admin.Without, "can't have settings from the name servers")
+	if errors.Is(ctx.Err(), context.Canceled) {
+		add(admin.Waiting, "had not applied it when you stopped watching")
+	} else {
+		add(admin.Waiting, "didn't apply it within %v", f.timeout)
+	}
+	switch {
+	case failed != nil:
+		return fmt.Errorf("the settings are written, but the instances can't be watched: %w", failed)
+	case len(why) > 0:
+		return fmt.Errorf("applied on %d of %s: %s", n[admin.Applied], count(live, "instance"), strings.Join(why, "; "))
+	}
+	return nil
+}
+
+func (f *following) sum(applied, live int, slowest time.Duration) string {
+	if live == 0 {
+		return "No instance is connected: those that start will apply it."
+	}
+	return fmt.Sprintf("\nApplied on %d of %s in %s.", applied, count(live, "instance"), seconds(slowest))
+}
