@@ -59,6 +59,11 @@ func (i *instance) ready(ctx context.Context) error {
 	return nil
 }
 
+// workers tells how many a group's pool has.
+func (i *instance) workers(group int) int {
+	return i.consumers[group].Stats().Topics[settingsTopic].Workers
+}
+
 func (i *instance) stop() error {
 	i.end()
 	err := i.running.Wait()
