@@ -115,7 +115,8 @@ func (f *following) add(p admin.SettingsProgress) {
 		_, _ = fmt.Fprintln(f.out, strings.TrimRight(text, " "))
 	}
 	if first {
-		line("\nINSTANCE", "STATUS", "TOOK", "")
+		f.note()
+		line("INSTANCE", "STATUS", "TOOK", "")
 	}
 	line(p.ClientID, string(p.Progress), seconds(p.Took), f.detail(p))
 }
@@ -126,11 +127,17 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) 
 func (f *following) detail(p admin.SettingsProgress) string {
 	switch p.Progress {
 	case admin.Applied:
-		var pools []string
+		var pools []string // and what else it says
 		for _, pool := range p.Info.Pools() {
 			if slices.Contains(f.topics, pool.Topic) {
 				pools = append(pools, pool.Topic+" "+poolText(pool))
 			}
+		}
+		if len(p.Settings.Unknown) > 0 {
+			pools = append(pools, "ignores "+strings.Join(p.Settings.Unknown, ", "))
+		}
+		if len(p.Settings.Unapplied) > 0 {
+			pools = append(pools, "doesn't apply yet "+strings.Join(p.Settings.Unapplied, ", "))
 		}
 		return strings.Join(pools, "; ")
 	case admin.Refused:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -122,11 +121,17 @@ func (p *poolSet) propose(now *change, c topicChange) (admin.SettingsDraft, erro
 		draft.Spec, draft.Deleted, draft.Expires = nil, true, time.Time{}
 		return draft, nil
 	}
-	return draft, now.checkSpec(p.flagOf(draft.Spec), draft.Spec, true)
+	if err := now.checkSpec(p.flags(), draft.Spec, true); err != nil {
+		if p.most == 0 && p.workers != 0 && strings.Contains(err.Error(), ".maxWorkers:") {
+			err = fmt.Errorf("%w: give --max too", err)
+		}
+		return draft, err
+	}
+	return draft, nil
 }
 
-// flagOf names the flags that may have made settings invalid.
-func (p *poolSet) flagOf(json.RawMessage) string {
+// flags names those that may have made settings invalid.
+func (p *poolSet) flags() string {
 	var flags []string
 	if p.workers != 0 {
 		flags = append(flags, "--workers")
@@ -143,12 +148,12 @@ func (p *poolSet) flagOf(json.RawMessage) string {
 // expires tells when the settings end. Where those in force end at some time, and nothing is said, neither answer is safe:
 // the one would end what is to stay, the other keep what was to end.
 func (p *poolSet) expires(now *change) (time.Time, error) {
-	for_, given, err := parseFor(p.lasts)
+	lasts, given, err := parseFor(p.lasts)
 	switch ends := now.state.Current.Expires; {
 	case err != nil:
 		return time.Time{}, err
-	case given && for_ > 0:
-		return now.now.Add(for_), nil
+	case lasts > 0:
+		return now.now.Add(lasts), nil
 	case !given && now.inForce() != nil && !ends.IsZero():
 		left := max(ends.Sub(now.now).Round(time.Minute), time.Minute)
 		return time.Time{}, usage("--for is missing: the settings of group %s end %s; give --for %s to have them all end about then, or --for never to have them all stay",
@@ -173,6 +178,5 @@ func parseFor(text string) (d time.Duration, given bool, err error) {
 
 // undo goes back to what was in force before.
 func undo(c *change) (admin.SettingsDraft, error) {
-	draft, err := c.state.Undo(c.now)
-	return draft, err
+	return c.state.Undo(c.now)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,54 @@ func (p *poolShow) execute(command *cobra.Command) error {
 		return printJSON(command.OutOrStdout(), p.report(c))
 	}
 	_, _ = fmt.Fprintf(command.OutOrStdout(), "Settings of %s: %s\n\n", state.ID, stateText(state, c.now))
-	return table(command.OutOrStdout(), []string{"TOPIC", "INSTANCE", "WORKERS", "MAX", "ACTIVE", "WAITING", "SETTINGS"}, p.rows(c))
+	if err := table(command.OutOrStdout(), []string{"TOPIC", "INSTANCE", "WORKERS", "MAX", "ACTIVE", "WAITING", "SETTINGS"}, p.rows(c)); err != nil {
+		return err
+	}
+	for i, note := range notes(c.live) {
+		if i == 0 {
+			_, _ = fmt.Fprintln(command.OutOrStdout())
+		}
+		_, _ = fmt.Fprintln(command.OutOrStdout(), note)
+	}
+	return nil
+}
+
+// notes are what instances report besides, a line for all that report the same.
+func notes(live []admin.Instance) []string {
+	var lines []string
+	by := map[string][]string{}
+	for _, i := range live {
+		s, _ := i.Info.Settings()
+		var said []string
+		if s.Error != "" {
+			said = append(said, refusal(s))
+		}
+		if len(s.Unknown) > 0 {
+			said = append(said, "ignores "+strings.Join(s.Unknown, ", "))
+		}
+		if len(s.Unapplied) > 0 {
+			said = append(said, "doesn't apply yet "+strings.Join(s.Unapplied, ", "))
+		}
+		for _, line := range said {
+			if len(by[line]) == 0 {
+				lines = append(lines, line)
+			}
+			by[line] = append(by[line], i.ClientID)
+		}
+	}
+	for i, line := range lines {
+		lines[i] = strings.Join(by[line], ", ") + ": " + line
+	}
+	return lines
+}
+
+// refusal is why an instance has refused a document, or can't read one.
+func refusal(s admin.MemberSettings) string {
+	text := fmt.Sprintf("%s: %s", s.Reason, s.Error)
+	if s.ErrorRev != 0 {
+		text = fmt.Sprintf("refuses revision %d: %s", s.ErrorRev, text)
+	}
+	return text
 }
 
 // rows gives a row for each topic of each instance.
@@ -94,7 +142,7 @@ func (p *poolShow) rows(c *change) [][]string {
 				workers += " paused"
 			}
 			rows = append(rows, []string{
-				pool.Topic, i.ClientID, workers, strconv.Itoa(pool.Max), strconv.Itoa(pool.Active), strconv.Itoa(pool.Waiting), settingsText(i, c.state),
+				pool.Topic, i.ClientID, workers, strconv.Itoa(pool.Max), strconv.Itoa(pool.Active), strconv.Itoa(pool.Waiting), settingsText(i, c.state, c.now),
 			})
 		}
 	}
@@ -103,13 +151,13 @@ func (p *poolShow) rows(c *change) [][]string {
 }
 
 // settingsText tells how an instance's settings stand to the document that counts.
-func settingsText(i admin.Instance, state admin.SettingsState) string {
+func settingsText(i admin.Instance, state admin.SettingsState, now time.Time) string {
 	s, has := i.Info.Settings()
 	text := ""
 	switch {
 	case !has || s.Elsewhere():
 		return without(i)
-	case s.Rev == state.Current.Rev && s.Rev == 0:
+	case s.Rev == state.Current.Rev && (s.Rev == 0 || !state.InForce(now)):
 		text = "none"
 	case s.Rev == state.Current.Rev:
 		text = "applied"
@@ -118,8 +166,8 @@ func settingsText(i admin.Instance, state admin.SettingsState) string {
 	default:
 		text = fmt.Sprintf("revision %d", s.Rev)
 	}
-	if s.Error != "" {
-		text += fmt.Sprintf("; %s: %s", s.Reason, s.Error)
+	if state.Current.Rev != 0 && s.ErrorRev == state.Current.Rev {
+		text += ", refused the newest"
 	}
 	return text
 }
@@ -132,12 +180,14 @@ func (p *poolShow) report(c *change) reportJSON {
 		if p.topic != "" {
 			j.Pools = slices.DeleteFunc(j.Pools, func(pool poolJSON) bool { return pool.Topic != p.topic })
 		}
-		switch j.Detail = settingsText(i, c.state); {
+		switch j.Detail = settingsText(i, c.state, c.now); {
 		case i.Err != nil:
 			j.Detail = i.Err.Error()
 		case j.Detail == "applied":
 			j.Status, j.Detail = "applied", ""
 			r.Applied++
+		case s.Error != "":
+			j.Detail = refusal(s)
 		}
 		r.Instances = append(r.Instances, j)
 	}

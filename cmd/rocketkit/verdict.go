@@ -37,7 +37,7 @@ func (f *following) missedBy() error {
 	return fmt.Errorf("the settings are in force, but missed by %s; once that works, run %s", strings.Join(texts, ", "), f.again("conf repair"))
 }
 
-// behind tells which live instances haven't applied it, and prints the line that sums up.
+// behind tells which live instances haven't applied it, or says that all have.
 func (f *following) behind(ctx context.Context, failed error) error {
 	if !f.watched {
 		return nil
@@ -55,9 +55,6 @@ func (f *following) behind(ctx context.Context, failed error) error {
 		}
 	}
 	live := len(f.seen) - n[admin.Left]
-	if !f.json() && failed == nil {
-		_, _ = fmt.Fprintln(f.out, f.sum(n[admin.Applied], live, slowest))
-	}
 	var why []string
 	add := func(progress admin.Progress, format string, args ...any) {
 		if n[progress] > 0 {
@@ -77,13 +74,10 @@ func (f *following) behind(ctx context.Context, failed error) error {
 		return fmt.Errorf("the settings are written, but the instances can't be watched: %w", failed)
 	case len(why) > 0:
 		return fmt.Errorf("applied on %d of %s: %s", n[admin.Applied], count(live, "instance"), strings.Join(why, "; "))
+	case !f.json() && live == 0:
+		_, _ = fmt.Fprintln(f.out, "No instance is connected: those that start will apply it.")
+	case !f.json():
+		_, _ = fmt.Fprintf(f.out, "\nApplied on all of %s in %s.\n", count(live, "instance"), seconds(slowest))
 	}
 	return nil
-}
-
-func (f *following) sum(applied, live int, slowest time.Duration) string {
-	if live == 0 {
-		return "No instance is connected: those that start will apply it."
-	}
-	return fmt.Sprintf("\nApplied on %d of %s in %s.", applied, count(live, "instance"), seconds(slowest))
 }
