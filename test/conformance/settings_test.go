@@ -2,108 +2,85 @@ package conformance
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/dynconf"
-	"github.com/rocketkit/rocketkit/dynconf/file"
 )
 
-// An operator changes one number, and a running consumer handles so many messages at once: the number is in the name servers,
-// or in a file.
-func TestSettingsChangeALiveConsumer(t *testing.T) { onEach(t, testSettingsChangeALiveConsumer) }
+// A retry of a paused topic that waits below another one's, which was handled, goes back to the broker when the member
+// stops: the other one isn't repeated, and however few retries the group has, the one that went back is no dead letter.
+func TestRetriesOfAPausedTopic(t *testing.T) { onEach(t, testRetriesOfAPausedTopic) }
 
-func testSettingsChangeALiveConsumer(t *testing.T, on target) {
-	cfg := on.config(t, tenantOf(t, ""))
-	cfg.Settings.CacheDir = "off" // what is in force comes from where the test puts it
-	client, err := rocketkit.Open(cfg)
-	if err != nil {
+func testRetriesOfAPausedTopic(t *testing.T, on target) {
+	client := on.open(t, tenantOf(t, ""))
+	topic(t, client, "orders")
+	topic(t, client, "refunds")
+	got := newTally()
+	handler := func(_ context.Context, m *rocketkit.Message) error {
+		got.add(fmt.Sprintf("%s, attempt %d", m.Topic(), m.Attempt()))
+		if m.Attempt() == 1 {
+			return consumer.RetryIn(time.Second, errors.New("on purpose"))
+		}
+		return nil
+	}
+	cfg := consumer.Config{
+		Group: "billing", Start: consumer.Earliest(), Retries: 1,
+		Topics: map[string]consumer.Topic{"orders": {Handler: handler}, "refunds": {Handler: handler}},
+	}
+	c := run(t, client, cfg)
+	send(t, client, "orders", "o", 1)
+	eventually(t, "the order's first attempt", func() bool { return got.count("orders, attempt 1") == 1 })
+	if err := c.PauseTopic("orders"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Close(context.Background()) })
-	topic(t, client, "orders")
-
-	path := filepath.Join(t.TempDir(), "settings.json")
-	for name, c := range map[string]struct {
-		source dynconf.Source
-		write  func(t *testing.T, spec string)
-	}{
-		"name servers": {nil, func(t *testing.T, spec string) {
-			_, err := admin.New(client).Settings("name-servers").Write(t.Context(), admin.SettingsDraft{Spec: []byte(spec), By: "somebody"}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-		}},
-		"file " + path: {file.New(path), func(t *testing.T, spec string) {
-			if err := os.WriteFile(path+".new", []byte(spec), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(path+".new", path); err != nil {
-				t.Fatal(err)
-			}
-		}},
-	} {
-		group, _, _ := strings.Cut(strings.ReplaceAll(name, " s", "-s"), " ")
-		t.Run(group, func(t *testing.T) { followSettings(t, client, group, name, c.source, c.write) })
+	eventually(t, "its retry waiting", func() bool { return c.Stats().Topics["orders"].Waiting == 1 })
+	send(t, client, "refunds", "r", 1)
+	eventually(t, "the refund's second attempt", func() bool { return got.count("refunds, attempt 2") == 1 })
+	c.end(t)
+	c = run(t, client, cfg)
+	eventually(t, "the order again", func() bool { return got.count("orders, attempt 3") == 1 })
+	send(t, client, "refunds", "s", 1) // behind whatever would be repeated
+	eventually(t, "another refund", func() bool { return got.count("refunds, attempt 2") >= 2 })
+	c.end(t)
+	for what, n := range got.all() {
+		if want := map[string]int{"refunds, attempt 1": 2, "refunds, attempt 2": 2}[what]; n != max(want, 1) {
+			t.Errorf("%s: %d times", what, n)
+		}
 	}
 }
 
-func followSettings(t *testing.T, client *rocketkit.Client, group, from string, source dynconf.Source, write func(*testing.T, string)) {
-	const messages = 30
-	var running atomic.Int64
-	release := make(chan struct{})
-	got := newTally()
-	c := run(t, client, consumer.Config{
-		Group: group, Start: consumer.Earliest(), Settings: source,
-		Topics: map[string]consumer.Topic{"orders": {Workers: 2, Handler: func(_ context.Context, m *rocketkit.Message) error {
-			running.Add(1)
-			<-release
-			running.Add(-1)
-			got.add(string(m.Body()))
-			return nil
-		}}},
-	})
-	prefix := group + "-m"
-	send(t, client, "orders", prefix, messages)
-	steady := func(workers int64) {
+// RocketMQ's own tool prints the workers that a settings document has set, and which revision that was.
+func TestToolSeesSettings(t *testing.T) {
+	o := newTools(t)
+	c := run(t, o.client, consumer.Config{Group: "billing", Topics: map[string]consumer.Topic{"orders": {Handler: nothing, Workers: 16, MaxWorkers: 64}}})
+	id, rev := dynconf.ID{Tenant: o.tenant, Group: "billing"}, time.Now().UnixMilli()
+	put := func(rev int64, spec string) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("%d handlers", workers), func() bool {
-			return running.Load() == workers && c.Stats().Topics["orders"].Waiting > 0
-		})
-	}
-	steady(2) // as the program has it
-	write(t, `{"topics":{"orders":{"workers":7,"maxWorkers":7}}}`)
-	steady(7)
-	write(t, `{"topics":{"orders":{"workers":100000}}}`) // far out of range
-	eventually(t, "the refusal", func() bool { return c.Stats().Settings.Error != "" })
-	if s := c.Stats(); s.Topics["orders"].Workers != 7 || s.Settings.Reason != dynconf.Invalid || s.Settings.From != from {
-		t.Errorf("after settings out of range: %+v, %+v", s.Settings, s.Topics["orders"])
-	}
-	write(t, `{}`) // back to the program's own, while 7 run
-	eventually(t, "2 workers", func() bool {
-		s := c.Stats()
-		return s.Topics["orders"].Workers == 2 && s.Settings.Error == ""
-	})
-	close(release)
-	got.await(t, "all messages", func(counts map[string]int) bool {
-		n := 0
-		for body := range counts {
-			if strings.HasPrefix(body, prefix) {
-				n++
-			}
+		text, err := dynconf.Document{Rev: rev, At: time.Now(), By: "alice", Spec: json.RawMessage(spec)}.Encode(id, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return n == messages
-	})
-	for body, times := range got.all() {
-		if times != 1 {
-			t.Errorf("%s was handled %d times", body, times)
+		if err := admin.New(o.client).KV(dynconf.Namespace).Put(t.Context(), id.Key(), text); err != nil {
+			t.Fatal(err)
 		}
 	}
+	put(rev, `{"topics":{"orders":{"workers":24,"maxWorkers":48,"timeout":"45s"}}}`)
+	eventually(t, "applied", func() bool { return c.Stats().Settings.Rev == rev })
+	o.mqadmin([]string{
+		`pool orders +: core=24 max=48 active=0 waiting=0 paused=false timeout=45s`, `PROP_THREADPOOL_CORE_SIZE +: 24`,
+		fmt.Sprintf(`settings +: rev=%d at=\S+ from="name servers" by="alice"`, rev),
+	}, "consumerStatus", "-i", o.client.ID())
+	put(rev+1, `{"topics":{"orders":{"workers":0}}}`)
+	eventually(t, "refused", func() bool { return c.Stats().Settings.Error != "" })
+	o.mqadmin([]string{
+		`pool orders +: core=24 max=48`, fmt.Sprintf(`settings +: rev=%d `, rev),
+		fmt.Sprintf(`settings error +: reason=invalid rev=%d since=\S+ error="topics.orders.workers: 0 is not between 1 and 65536"`, rev+1),
+	}, "consumerStatus", "-i", o.client.ID())
 }
