@@ -67,3 +67,15 @@ func (b Bounds) check(path string, t TopicSettings) error {
 	}
 	return nil
 }
+
+// attemptsBound is MaxAttempts with its default.
+func (c Config) attemptsBound() int {
+	retries := c.Retries
+	switch {
+	case c.MaxAttempts != 0:
+		return c.MaxAttempts
+	case retries == 0:
+		retries = defaultRetries
+	}
+	return min(boundFactor*(min(max(retries, 0), maxAttempts)+1), maxAttempts)
+}

@@ -126,19 +126,6 @@ const (
 	defaultRetries = 16 // of a group, unless an operator has changed it (SubscriptionGroupConfig.retryMaxTimes)
 )
 
-// Start is where a group begins that has no offsets yet: Latest, Earliest or At.
-type Start struct{ at engine.Start }
-
-// Latest begins with what is sent after Run has joined the group. It is the zero Start.
-func Latest() Start { return Start{} }
-
-// Earliest begins with the oldest message that the brokers still have.
-func Earliest() Start { return Start{engine.Start{Where: engine.StartEarliest}} }
-
-// At begins with the first message stored at t or after, by the brokers' clocks. Brokers before 5.0 find the nearest
-// message instead, so that a queue may begin with one that is earlier.
-func At(t time.Time) Start { return Start{engine.Start{Where: engine.StartTime, Time: t}} }
-
 func configError(field, format string, args ...any) error {
 	return fmt.Errorf("consumer: %s: %s: %w", field, fmt.Sprintf(format, args...), rocketkit.ErrConfig)
 }
@@ -278,18 +265,6 @@ func (t *Topic) checkWorkers(field string) error {
 			t.MaxWorkers, t.Workers, maxWorkers)
 	}
 	return nil
-}
-
-// attemptsBound is MaxAttempts with its default.
-func (c Config) attemptsBound() int {
-	retries := c.Retries
-	switch {
-	case c.MaxAttempts != 0:
-		return c.MaxAttempts
-	case retries == 0:
-		retries = defaultRetries
-	}
-	return min(boundFactor*(min(max(retries, 0), maxAttempts)+1), maxAttempts)
 }
 
 // brokersRetries translates Config.Retries into what the broker takes: below 0 the group's own setting, 0 none.

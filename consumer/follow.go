@@ -37,7 +37,7 @@ func newFollower(client *rocketkit.Client, cfg Config, live *live) *dynconf.Foll
 		Source:   source,
 		Keys:     settings.Keys,
 		CacheDir: settings.CacheDir,
-		Logger:   live.log,
+		Logger:   client.Cluster().Log(),
 		Apply:    live.apply,
 	})
 }

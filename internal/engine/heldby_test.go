@@ -39,7 +39,7 @@ func TestHeldBy(t *testing.T) {
 		"full budget":     heldByBudget,
 		"full window":     heldByWindow,
 		"busy workers":    heldByWorkers,
-		"no workers":      heldByPause,
+		"paused topic":    heldByPause,
 		"failing message": heldByFailing,
 		"being given up":  heldByGivingUp,
 	} {
@@ -137,12 +137,12 @@ func heldByWorkers(r *rig) {
 
 func heldByPause(r *rig) {
 	e := r.run(config((&got{}).handle))
-	e.topics[topicT].pool.Resize(0, 0)
-	e.wantHeld("paused, with nothing to do", "")
+	e.Set("t", Live{Workers: 1, Paused: true})
+	e.wantHeld("paused, with nothing to do", "the topic is paused")
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Second)
-	e.wantHeld("paused", "paused: the topic has no workers")
-	e.topics[topicT].pool.Resize(1, 1)
+	e.wantHeld("paused", "the topic is paused")
+	e.Set("t", Live{Workers: 1})
 	e.wantHeld("going on", "")
 }
 
