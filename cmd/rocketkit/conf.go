@@ -33,8 +33,7 @@ prints that too, and what each name server has.
 
 It ends with status 0 when every name server has these settings, 4 when one differs, and 1 when there are none.`,
 		Example: `  rocketkit conf get -g billing
-  rocketkit conf get -g billing > billing.json      # change it, and put it back:
-  rocketkit conf put -g billing billing.json
+  rocketkit conf get -g billing > billing.json      # to be changed, and put back by rocketkit conf put
   rocketkit conf get -g billing --tenant red -o json`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return g.get(command) },
@@ -74,7 +73,7 @@ func (g *groupFlags) get(command *cobra.Command) error {
 		return fmt.Errorf("settings of %s: %s", state.ID, stateText(state, now))
 	}
 	if differ := differing(state); differ != "" {
-		return outcome{fmt.Errorf("name servers differ: %s; run %s", differ, g.again("conf repair")), statusMissed}
+		return outcome{fmt.Errorf("name servers differ (%s); run %s", differ, g.again("conf repair")), statusMissed}
 	}
 	return nil
 }
@@ -83,14 +82,8 @@ func (g *groupFlags) get(command *cobra.Command) error {
 func differing(state admin.SettingsState) string {
 	var texts []string
 	for _, s := range state.Servers {
-		switch {
-		case s.Current:
-		case s.Err != nil:
-			texts = append(texts, fmt.Sprintf("%s (%v)", s.Address, s.Err))
-		case s.Rev == 0:
-			texts = append(texts, s.Address+" has none")
-		default:
-			texts = append(texts, fmt.Sprintf("%s has revision %d", s.Address, s.Rev))
+		if !s.Current {
+			texts = append(texts, s.Address+": "+heldText(s))
 		}
 	}
 	return strings.Join(texts, ", ")
@@ -162,8 +155,8 @@ func (g *groupFlags) repair(command *cobra.Command) error {
 	} else if err := table(command.OutOrStdout(), []string{"NAME SERVER", "BEFORE", "NOW"}, repairRows(before, after)); err != nil {
 		return err
 	}
-	if err != nil {
-		return outcome{err, statusMissed}
+	if partial != nil {
+		return outcome{fmt.Errorf("the settings are still missed by %s", missing(partial, before)), statusMissed}
 	}
 	return nil
 }
@@ -184,8 +177,10 @@ func heldText(s admin.SettingsServer) string {
 	switch {
 	case s.Rev != 0:
 		return fmt.Sprintf("revision %d", s.Rev)
+	case damaged(s):
+		return "damaged"
 	case s.Err != nil:
-		return s.Err.Error()
+		return "no answer"
 	}
 	return "none"
 }

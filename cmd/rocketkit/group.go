@@ -14,6 +14,8 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/dynconf"
+	"github.com/rocketkit/rocketkit/tenant"
 )
 
 // groupFlags say which group a command is about, and how it prints.
@@ -42,6 +44,9 @@ func (g *groupFlags) check() error {
 	case g.output != "text" && g.output != "json":
 		return usage("--output %q is neither text nor json", g.output)
 	}
+	if _, err := tenant.New(g.tenant); err != nil {
+		return usage("--tenant: %w", err)
+	}
 	return nil
 }
 
@@ -52,8 +57,8 @@ func (g *groupFlags) tenantName() string {
 	if g.tenant != "" || g.shared.console.lookup == nil {
 		return g.tenant
 	}
-	tenant, _ := g.shared.console.lookup("ROCKETKIT_TENANT")
-	return strings.TrimSpace(tenant)
+	name, _ := g.shared.console.lookup("ROCKETKIT_TENANT")
+	return strings.TrimSpace(name)
 }
 
 // again is a command for this group, to be shown in a hint.
@@ -80,11 +85,20 @@ func (g *groupFlags) read(ctx context.Context, a *admin.Admin, side io.Writer) (
 		return state, argument(err)
 	}
 	for _, s := range state.Servers {
-		if s.Err != nil {
-			_, _ = fmt.Fprintf(side, "name server %s: %v\n", s.Address, s.Err)
+		switch {
+		case damaged(s):
+			_, _ = fmt.Fprintf(side, "name server %s has a document that counts for nothing: %v\n", s.Address, s.Err)
+		case s.Err != nil:
+			_, _ = fmt.Fprintf(side, "name server %s doesn't answer: %v\n", s.Address, s.Err)
 		}
 	}
 	return state, nil
+}
+
+// damaged tells whether a name server has a document that can't be taken.
+func damaged(s admin.SettingsServer) bool {
+	var refusal *dynconf.Refusal
+	return errors.As(s.Err, &refusal)
 }
 
 func anyAnswered(state admin.SettingsState) bool {

@@ -34,8 +34,7 @@ func keysNewCommand(*connection) *cobra.Command {
 		Long: `Make a key that signs settings, in a new file that only you can read. The public key goes to standard output: services that
 have it in ROCKETKIT_SETTINGS_KEYS, one of several joined by ',', take only settings that such a key has signed, and those
 without the bounds that hold for unsigned ones. Whoever has the file changes their settings.`,
-		Example: `  rocketkit keys new operators.key
-  rocketkit pool set -g billing -t orders --workers 16 --key-file operators.key`,
+		Example: `  rocketkit keys new operators.key    # which is what --key-file takes`,
 		Args: func(command *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("%s takes the file that is to be made; see %[1]s --help", command.CommandPath())

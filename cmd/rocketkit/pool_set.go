@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +21,8 @@ type poolSet struct {
 	pause, resume bool
 	reset, undo   bool
 	lasts         string
+
+	numbers []string // the flags that were given for numbers
 }
 
 func poolSetCommand(shared *connection) *cobra.Command {
@@ -89,9 +93,11 @@ func (p *poolSet) execute(command *cobra.Command) error {
 	c := topicChange{topic: p.topic, set: map[string]any{}}
 	if changed("workers") {
 		c.set["workers"] = p.workers
+		p.numbers = append(p.numbers, "--workers")
 	}
 	if changed("max") {
 		c.set["maxWorkers"] = p.most
+		p.numbers = append(p.numbers, "--max")
 	}
 	if p.pause || p.resume {
 		c.set["pause"] = p.pause
@@ -121,28 +127,13 @@ func (p *poolSet) propose(now *change, c topicChange) (admin.SettingsDraft, erro
 		draft.Spec, draft.Deleted, draft.Expires = nil, true, time.Time{}
 		return draft, nil
 	}
-	if err := now.checkSpec(p.flags(), draft.Spec, true); err != nil {
-		if p.most == 0 && p.workers != 0 && strings.Contains(err.Error(), ".maxWorkers:") {
+	if err := now.checkSpec(cmp.Or(strings.Join(p.numbers, ", "), "the settings"), draft.Spec, true); err != nil {
+		if slices.Equal(p.numbers, []string{"--workers"}) && strings.Contains(err.Error(), ".maxWorkers:") {
 			err = fmt.Errorf("%w: give --max too", err)
 		}
 		return draft, err
 	}
 	return draft, nil
-}
-
-// flags names those that may have made settings invalid.
-func (p *poolSet) flags() string {
-	var flags []string
-	if p.workers != 0 {
-		flags = append(flags, "--workers")
-	}
-	if p.most != 0 {
-		flags = append(flags, "--max")
-	}
-	if len(flags) == 0 {
-		return "the settings"
-	}
-	return strings.Join(flags, ", ")
 }
 
 // expires tells when the settings end. Where those in force end at some time, and nothing is said, neither answer is safe:

@@ -122,12 +122,14 @@ var varying = []struct {
 	to      string
 }{
 	{regexp.MustCompile(`\b1[0-9]{12}\b`), "REV"},
-	{regexp.MustCompile(`[0-9.]+@[0-9]+#[0-9a-f]{8}`), "INSTANCE"},
+	{regexp.MustCompile(`[0-9.]+@mqtest-[0-9]+`), "INSTANCE"},
 	{regexp.MustCompile(`127\.0\.0\.1:[0-9]+`), "SERVER"},
 	{regexp.MustCompile(` +[0-9]+\.[0-9]{2}s`), " TOOK"},
 	{regexp.MustCompile(`([0-9]+s|[0-9]+m[0-9]*s?) ago`), "AGE ago"},
 	{regexp.MustCompile(`in [0-9hms]+, at ([0-9-]+ )?[0-9:]{8}`), "in AWHILE"},
 	{regexp.MustCompile(`[Aa]t ([0-9-]+ )?[0-9]{2}:[0-9]{2}:[0-9]{2}`), "at TIME"},
+	{regexp.MustCompile(`GET_KV_CONFIG \(101\): [^\n]*`), "ERROR"},
+	{regexp.MustCompile(`"at": "[^"]*"`), `"at": "AT"`},
 	{regexp.MustCompile(` +`), " "},
 }
 

@@ -47,6 +47,9 @@ func (c *change) rows(draft admin.SettingsDraft) []difference {
 		rows = append(rows, difference{"expires", c.until(expires), c.until(draft.Expires)})
 	}
 	if was != is {
+		if !c.state.InForce(c.now) {
+			was = "none"
+		}
 		rows = append(rows, difference{"signature", was, is})
 	}
 	return rows

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,11 +31,21 @@ func (f *following) missedBy() error {
 	if f.missed == nil {
 		return nil
 	}
+	return fmt.Errorf("the settings are in force, but missed by %s; once that works, run %s", missing(f.missed, f.state), f.again("conf repair"))
+}
+
+// missing names servers that failed, with the reason where that wasn't told when they were read before.
+func missing(p *admin.PartialError, before admin.SettingsState) string {
 	var texts []string
-	for _, m := range f.missed.Failed {
-		texts = append(texts, fmt.Sprintf("%s (%v)", m.Target, m.Err))
+	for _, m := range p.Failed {
+		told := slices.ContainsFunc(before.Servers, func(s admin.SettingsServer) bool { return s.Address == m.Address && s.Err != nil })
+		if told {
+			texts = append(texts, m.Target)
+		} else {
+			texts = append(texts, fmt.Sprintf("%s (%v)", m.Target, m.Err))
+		}
 	}
-	return fmt.Errorf("the settings are in force, but missed by %s; once that works, run %s", strings.Join(texts, ", "), f.again("conf repair"))
+	return strings.Join(texts, ", ")
 }
 
 // behind tells which live instances haven't applied it, or says that all have.
