@@ -30,6 +30,7 @@ import (
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/clientgo"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/dynconf/file"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/reader"
@@ -45,6 +46,7 @@ var (
 	_ *admin.Admin
 	_ *consumer.Consumer
 	_ *producer.Producer
+	_ *file.Source
 	_ *mqtest.Cluster
 	_ *reader.Reader
 	_ = otel.Handle

@@ -94,7 +94,7 @@ func (w *wrapper) wrap(data []byte, modified time.Time) (string, error) {
 	d := dynconf.Document{Rev: max(w.last+1, modified.UnixMilli()), At: modified, Spec: spec.Bytes()}
 	text, err := d.Encode(w.id, nil)
 	if err != nil {
-		return "", &dynconf.Refusal{Reason: dynconf.TooLarge, Err: err} // the only way to fail for what is JSON
+		return "", err // it is too large
 	}
 	w.last, w.rev, w.spec, w.wrapped = d.Rev, d.Rev, spec.String(), text
 	return text, nil
