@@ -77,8 +77,10 @@ func TestAddressServer(t *testing.T) {
 		if s := f.Status(); s.Disagreeing != 1 {
 			t.Errorf("%+v", s)
 		}
+		slow := n.cluster.Inject(mqtest.Fault{Request: mqtest.RequestGetKV, Delay: 2 * time.Second}) // so that who goes is being asked
 		listed.say(servers[2])
 		time.Sleep(3 * time.Minute)
+		slow.Remove()
 		f.wants(t, `3: {"a":6}`, 6, "", 0)
 		if s := f.Status(); s.Disagreeing != 0 {
 			t.Errorf("name servers that aren't listed any more are counted: %+v", s)

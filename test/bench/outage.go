@@ -12,10 +12,7 @@ import (
 	"github.com/rocketkit/rocketkit/test/bench/bare"
 )
 
-const (
-	pollEvery  = 800 * time.Millisecond // as package dynconf does
-	manyClient = 10_000                 // what is extrapolated to
-)
+const pollEvery = 800 * time.Millisecond // as package dynconf does
 
 // outage takes all name servers away, watches the pools, starts the service anew, and gives a name server back.
 func (f *fleet) outage(ctx context.Context) ([]finding, error) {
@@ -85,12 +82,24 @@ func (f *fleet) polls(ctx context.Context) ([]finding, error) {
 	if _, _, err := f.poll(ctx, o.pollers, pollEvery/100, stretch/4, stretch/4); err != nil {
 		return nil, err
 	}
-	f.rig.say("settings  %d pollers on one name server for %v", o.pollers, stretch)
-	answers, used, err := f.poll(ctx, o.pollers, pollEvery, max(2*pollEvery, stretch/10), stretch)
-	if err != nil {
-		return nil, err
+	var found []finding
+	// What one of three has of ten times as many is measured as well, since a request among many costs less.
+	for _, c := range []struct {
+		pollers int
+		stretch time.Duration
+	}{{o.pollers, stretch}, {10 * o.pollers / 3, stretch / 2}} {
+		f.rig.say("settings  %d pollers on one name server for %v", c.pollers, c.stretch)
+		answers, used, err := f.poll(ctx, c.pollers, pollEvery, max(2*pollEvery, stretch/10), c.stretch)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, pollFindings(c.pollers, answers, used, c.stretch)...)
 	}
-	return pollFindings(answers, used, stretch, o.pollers), nil
+	share := found[1].values[0] * 10 / 3
+	return append(found, finding{
+		What:   fmt.Sprintf("settings, %s on each of three, extrapolated from %s, %% of a core", grouped(int64(10*o.pollers)), grouped(int64(o.pollers))),
+		values: []float64{share},
+	}), nil
 }
 
 // poll polls a name server, and after a while measures for a stretch how long its answers take, and how much processor time it uses.
@@ -129,21 +138,18 @@ func (f *fleet) poll(ctx context.Context, pollers int, every, settle, stretch ti
 }
 
 // pollFindings says what answers cost that took a name server so much processor time in a stretch.
-func pollFindings(answers []time.Duration, used, stretch time.Duration, pollers int) []finding {
-	if len(answers) == 0 {
-		return nil
-	}
+func pollFindings(pollers int, answers []time.Duration, used, stretch time.Duration) []finding {
 	slices.Sort(answers)
 	rate := float64(len(answers)) / stretch.Seconds()
-	share := 100 * used.Seconds() / stretch.Seconds()
-	// Each Client asks one name server at a time, so that three share the requests.
-	each := share * manyClient / float64(pollers) / 3
 	name := fmt.Sprintf("settings, %s pollers on one name server", grouped(int64(pollers)))
-	return []finding{
+	found := []finding{
 		{What: name + ", requests/s", values: []float64{rate}},
-		{What: name + ", its processor time, % of a core", values: []float64{share}},
-		{What: name + ", µs a request", values: []float64{share * 1e4 / rate}},
-		{What: name + ", answered, p99, ms", values: []float64{milliseconds(answers[len(answers)*99/100])}},
-		{What: fmt.Sprintf("settings, %s on three, extrapolated, %% of a core each", grouped(manyClient)), values: []float64{each}},
+		{What: name + ", its processor time, % of a core", values: []float64{100 * used.Seconds() / stretch.Seconds()}},
 	}
+	if len(answers) > 0 {
+		found = append(found,
+			finding{What: name + ", µs a request", values: []float64{float64(used.Microseconds()) / float64(len(answers))}},
+			finding{What: name + ", answered, p99, ms", values: []float64{milliseconds(answers[len(answers)*99/100])}})
+	}
+	return found
 }
