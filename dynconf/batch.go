@@ -18,12 +18,14 @@ type batch struct {
 	done  chan struct{} // closed when none is left
 }
 
-// send asks a name server for documents, but not for those that it is still asked for.
+// send asks a name server for documents, but not for those that it is still asked for; without all, only if it doesn't
+// rest and not for what is far too large there.
 func (p *poller) send(ctx context.Context, r *rounds, b *batch, server string, documents []*watched, all bool) {
 	var list []*watched
 	p.mu.Lock()
+	rests := !all && time.Now().Before(p.resting[server])
 	for _, w := range documents {
-		if w.mayAsk(server, all) {
+		if !rests && w.mayAsk(server, all) {
 			w.pending[server] = true
 			b.left++
 			list = append(list, w)
@@ -56,6 +58,9 @@ func (p *poller) get(ctx context.Context, b *batch, server string, w *watched, d
 	defer p.mu.Unlock()
 	if delete(w.pending, server); ctx.Err() == nil {
 		w.record(server, text, err, p.servers)
+		if delete(p.resting, server); errors.Is(err, context.DeadlineExceeded) {
+			p.resting[server] = time.Now().Add(restFor)
+		}
 	}
 	if b.left--; b.left == 0 && b.ready {
 		close(b.done)

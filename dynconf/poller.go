@@ -16,6 +16,7 @@ const (
 	pollSpread = pollEvery / 5          // either way, so that clients don't ask in step
 	pollWait   = 300 * time.Millisecond // for one name server, before the next is asked as well
 	crossEvery = time.Minute            // between questions to all of them
+	restFor    = 10 * time.Second       // of one that has let a request run out of time: else each second a connection is given up
 	atOnce     = 32                     // documents that one name server is asked for at the same time
 )
 
@@ -27,7 +28,8 @@ type poller struct {
 	closed  bool
 	watched map[ID]*watched
 	servers []string // each once, shuffled, so that clients don't all begin with the same
-	rounds  *rounds  // nil while nothing is watched
+	resting map[string]time.Time
+	rounds  *rounds // nil while nothing is watched
 }
 
 // rounds are the poller's work from a first watcher to the last.
@@ -44,7 +46,7 @@ type rounds struct {
 }
 
 func newPoller(c *cluster.Cluster) *poller {
-	return &poller{cluster: c, watched: map[ID]*watched{}}
+	return &poller{cluster: c, watched: map[ID]*watched{}, resting: map[string]time.Time{}}
 }
 
 // Close ends the rounds; whoever watches hears no more.
@@ -162,10 +164,11 @@ func (p *poller) ask(ctx context.Context, r *rounds, due bool) {
 	}
 	if due && time.Since(r.crossed) >= crossEvery {
 		r.crossed = time.Now()
-		fresh, known = append(fresh, known...), nil
+		p.cross(ctx, r, servers, append(fresh, known...), true)
+		return
 	}
 	if len(fresh) > 0 {
-		p.cross(ctx, r, servers, fresh)
+		p.cross(ctx, r, servers, fresh, false)
 	}
 	if due && len(known) > 0 {
 		p.poll(ctx, r, servers, known)
@@ -188,6 +191,7 @@ func (p *poller) nameServers(ctx context.Context, r *rounds) ([]string, error) {
 	servers := slices.Compact(slices.Sorted(slices.Values(listed)))
 	rand.Shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
 	r.listed, p.servers = listed, servers
+	clear(p.resting)
 	for _, w := range p.watched {
 		w.forget(servers)
 	}
@@ -209,11 +213,11 @@ func (p *poller) poll(ctx context.Context, r *rounds, servers []string, document
 	}
 }
 
-// cross asks all name servers for documents.
-func (p *poller) cross(ctx context.Context, r *rounds, servers []string, documents []*watched) {
+// cross asks all name servers for documents, with all also those that rest.
+func (p *poller) cross(ctx context.Context, r *rounds, servers []string, documents []*watched, all bool) {
 	b := &batch{done: make(chan struct{})}
 	for _, server := range servers {
-		p.send(ctx, r, b, server, documents, true)
+		p.send(ctx, r, b, server, documents, all)
 	}
 	p.await(ctx, b)
 	p.compared(documents)
