@@ -70,6 +70,7 @@ type change struct {
 	now   time.Time
 	state admin.SettingsState
 	live  []admin.Instance // sorted by client id
+	holds time.Duration    // how long the draft is to hold from when it is written; 0: as it says
 }
 
 // proposal makes the draft of a change from what is there.
@@ -224,6 +225,9 @@ func (c *change) carryOut(ctx context.Context, draft admin.SettingsDraft) error 
 	}
 	if draft.By = c.by; draft.By == "" {
 		draft.By = c.whoami()
+	}
+	if c.holds > 0 { // the answer may have taken a while
+		draft.Expires = time.Now().Add(c.holds)
 	}
 	written, err := c.admin.Settings(c.group).Write(ctx, draft, c.key)
 	var partial *admin.PartialError

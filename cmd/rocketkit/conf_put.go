@@ -66,7 +66,7 @@ func (p *confPut) execute(command *cobra.Command, file string) error {
 	return p.run(command, func(c *change) (admin.SettingsDraft, error) {
 		draft := admin.SettingsDraft{Spec: spec, Over: c.over()}
 		if lasts > 0 {
-			draft.Expires = c.now.Add(lasts)
+			draft.Expires, c.holds = c.now.Add(lasts), lasts
 		}
 		if err := c.checkSpec(file, spec, p.allowUnknown); err != nil {
 			return draft, err

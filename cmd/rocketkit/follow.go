@@ -168,7 +168,7 @@ func without(i admin.Instance) string {
 		return "takes its settings from " + s.From
 	}
 	if len(i.Info.Pools()) > 0 {
-		return "its settings are off"
+		return "follows none: switched off, or an older release"
 	}
 	return strings.TrimSpace(fmt.Sprintf("another library, %s %s", i.Language, i.Version)) + ", which has none"
 }
