@@ -76,8 +76,8 @@ func (p *confPut) execute(command *cobra.Command, file string) error {
 		}
 		for _, topic := range topicsIn(spec) {
 			if !slices.Contains(c.topics(), topic) && !slices.Contains(topicsIn(c.inForce()), topic) {
-				return draft, usage("%s: topics.%s: no live instance of group %s receives it; %s If one soon will, add --allow-unknown",
-					file, topic, c.group, didYouMean(topic, c.topics()))
+				return draft, usage("%s: topics.%s: no live instance of group %s receives it; %s (if one soon will, add --allow-unknown)",
+					file, topic, c.group, didYouMean("topic", topic, c.topics()))
 			}
 		}
 		return draft, nil

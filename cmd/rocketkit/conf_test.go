@@ -148,6 +148,8 @@ func TestConfPutOfWhatIsWrong(t *testing.T) {
 SETTING NOW NEW
 topics.any.workers not set 3
 
+Note: no instance of group audit is connected, and brokers don't know the group; known groups: billing
+
 Wrote revision REV to 3 name servers.
 No instance is connected: those that start will apply it.
 `, "", "conf", "put", "-g", "audit", file(t, `{"topics": {"any": {"workers": 3}}}`), "--yes")
@@ -164,6 +166,8 @@ func TestConfRepair(t *testing.T) {
 
 SETTING NOW NEW
 attempts not set 3
+
+Note: no instance of group billing is connected, and brokers don't know the group; there are no groups
 
 Wrote revision REV to 3 name servers.
 No instance is connected: those that start will apply it.

@@ -132,10 +132,10 @@ func TestPoolSetOfWhatNobodyReceives(t *testing.T) {
 	}{
 		{"-g billing -t oders --workers 3", statusUsage, `--topic: no live instance of group billing receives "oders"; did you mean orders?`},
 		{"-g billing -t Refudns --workers 3", statusUsage, "did you mean refunds?"},
-		{"-g billing -t payments --workers 3", statusUsage, "there are orders, refunds"},
-		{"-g billing -t refunds --workers 3 --tenant red", statusUsage, `receives "refunds"; there are orders`},
-		{"-g blling -t orders --workers 3", statusFailed, "--group: no instance of group blling is connected, so that nobody says whether it receives topic orders; did you mean billing?"},
-		{"-g shipping -t orders --workers 3 --tenant red", statusFailed, "there are billing"},
+		{"-g billing -t payments --workers 3", statusUsage, "known topics: orders, refunds"},
+		{"-g billing -t refunds --workers 3 --tenant red", statusUsage, `receives "refunds"; known topics: orders`},
+		{"-g blling -t orders --workers 3", statusFailed, "--group: no instance of group blling is connected, and brokers don't know the group; did you mean billing?"},
+		{"-g shipping -t orders --workers 3 --tenant red", statusFailed, "known groups: billing"},
 		{"-g red%billing -t orders --workers 3", statusUsage, "contains '%'"},
 		{"-g billing -t orders --workers 3 --tenant Red", statusUsage, "--tenant: tenant: \"Red\" has"},
 		{"-g billing -t orders --workers 0", statusUsage, "--workers: topics.orders.workers: 0 is not between 1 and 65536"},
@@ -329,7 +329,7 @@ refunds INSTANCE 4 8 0 0 follows none: switched off, or an older release
 	if status != 0 || !strings.Contains(out, "doesn't answer: ") || !strings.Contains(out, "it hangs") || errs != "" {
 		t.Errorf("%d, %s, %s", status, out, errs)
 	}
-	if status, _, errs = r.run(strings.Fields("pool set -g billing -t orders --workers 3")...); status != statusFailed || !strings.Contains(errs, "none of 1 instance of group billing answers") {
+	if status, _, errs = r.run(strings.Fields("pool set -g billing -t orders --workers 3")...); status != statusFailed || !strings.Contains(errs, "no instance of group billing says whether it receives topic orders (no answer from 1 of 1 instance): GET") {
 		t.Errorf("%d, %s", status, errs)
 	}
 	hangs.Remove()
