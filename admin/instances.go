@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -36,6 +37,10 @@ func (a *Admin) Instances(ctx context.Context, group string) ([]Instance, error)
 	return instances, err
 }
 
+// slowNameServer is how much longer than the quickest one a name server may take to tell the brokers. Where that is asked
+// while somebody waits to see what instances do, one that hangs must not take part.
+const slowNameServer = 300 * time.Millisecond
+
 // watchedGroup is a group whose members are asked again and again. It asks the name servers once for the brokers: one of
 // them that hangs would delay each answer.
 type watchedGroup struct {
@@ -56,9 +61,12 @@ func (a *Admin) watched(ctx context.Context, op, group string) (*watchedGroup, e
 	if err != nil {
 		return nil, err
 	}
-	brokers, err := a.someBrokers(ctx, op, nil)
-	if err != nil {
+	brokers, err := a.brokersWithin(ctx, op, slowNameServer)
+	switch {
+	case err != nil:
 		return nil, err
+	case len(brokers) == 0:
+		return nil, noBrokers(op)
 	}
 	return &watchedGroup{a, op, physical, masters(brokers)}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -424,6 +425,68 @@ func TestSettingsSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	have(t, read(t, s), again.Document.Rev, again.Document.Rev, again.Document.Rev)
+}
+
+// One who doesn't know which keys count doesn't spread what may be a forgery.
+func TestSettingsRepairIsNotFooled(t *testing.T) {
+	t.Parallel()
+	cluster, client := threeServers(t, nil)
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := admin.New(client)
+	s := a.Settings("billing")
+	signed, err := s.Write(t.Context(), workers("1"), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := cluster.Addresses()
+	forgery := dynconf.Document{Rev: signed.Document.Rev + 1, At: time.Now(), Spec: json.RawMessage(`{"topics":{"orders":{"pause":true}}}`)}
+	text, err := forgery.Encode(dynconf.ID{Group: "billing"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.KV(dynconf.Namespace).At(at[1]).Put(t.Context(), "billing", text); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := s.Repair(t.Context()); err == nil || !strings.Contains(err.Error(), "give the keys that count") || !strings.Contains(err.Error(), dynconf.KeyID(public)) {
+		t.Errorf("%+v, %v", state, err)
+	}
+	have(t, read(t, s), signed.Document.Rev, forgery.Rev, signed.Document.Rev)
+	keyed := openOn(t, cluster, func(cfg *rocketkit.Config) { cfg.Settings.Keys = []ed25519.PublicKey{public} })
+	state, err := admin.New(keyed).Settings("billing").Repair(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	have(t, state, signed.Document.Rev, signed.Document.Rev, signed.Document.Rev)
+}
+
+func TestSettingsGroups(t *testing.T) {
+	t.Parallel()
+	cluster, client := threeServers(t, nil)
+	a, red := admin.New(client), admin.New(openOn(t, cluster, func(cfg *rocketkit.Config) { cfg.Tenant = "red" }))
+	if groups, err := a.SettingsGroups(t.Context()); err != nil || len(groups) != 0 {
+		t.Errorf("%v, %v", groups, err)
+	}
+	for range 2 { // so that there are previous ones, too
+		write(t, a.Settings("billing"), workers("1"))
+		write(t, red.Settings("audit"), workers("1"))
+	}
+	if err := cluster.Stop("namesrv-a"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := a.Settings("shipping").Write(t.Context(), workers("1"), nil)
+	var partial *admin.PartialError
+	if !errors.As(err, &partial) {
+		t.Fatal(err)
+	}
+	if groups, err := a.SettingsGroups(t.Context()); !errors.As(err, &partial) || len(partial.Failed) != 1 || !slices.Equal(groups, []string{"billing", "shipping"}) {
+		t.Errorf("%v, %v", groups, err)
+	}
+	if groups, _ := red.SettingsGroups(t.Context()); !slices.Equal(groups, []string{"audit"}) {
+		t.Errorf("red: %v", groups)
+	}
 }
 
 // Write finishes what it has begun: name servers that differ are worse than a caller that waits.

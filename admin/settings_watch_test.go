@@ -187,3 +187,29 @@ func TestInstances(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A name server that hangs delays neither who asks instances nor who watches them.
+func TestInstancesWithANameServerThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, client := threeServers(t, nil)
+		id, _ := billing(t, cluster, nil, consumer.Topic{})
+		a := admin.New(client)
+		s := a.Settings("billing")
+		written := write(t, s, workers("20"))
+		time.Sleep(2 * time.Second) // so that it is applied
+		defer cluster.Partition(client.ID(), "namesrv-b").Heal()
+		began := time.Now()
+		all, err := a.Instances(t.Context(), "billing")
+		if err != nil || len(all) != 1 || time.Since(began) > time.Second {
+			t.Errorf("%+v, %v after %v", all, err, time.Since(began))
+		}
+		if err := s.Watch(t.Context(), written.Rev, time.Now(), func(p admin.SettingsProgress) {
+			if p.ClientID != id || p.Progress != admin.Applied || p.Took > time.Second {
+				t.Errorf("%+v", p)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -140,7 +140,7 @@ func judge(op string, written SettingsWritten, text string, servers []server, ou
 		h.Current = h.asked && h.text == text
 		switch {
 		case h.Rev != 0 && h.doc.Newer(written.Document):
-			return fmt.Errorf("admin: %s: %s on %s: %w", op, describeRev("in force is", h.doc), h.server.name, ErrSettingsChanged)
+			return fmt.Errorf("admin: %s: it was written, but %s on %s: %w", op, describeRev("in force is", h.doc), h.server.name, ErrSettingsChanged)
 		case h.Current:
 			t.add([]server{h.server}, []error{nil})
 			continue

@@ -70,6 +70,7 @@ type change struct {
 	now   time.Time
 	state admin.SettingsState
 	live  []admin.Instance // sorted by client id
+	holds time.Duration    // how long the draft is to hold from when it is written; 0: as it says
 }
 
 // proposal makes the draft of a change from what is there.
@@ -165,21 +166,39 @@ func (c *change) topics() []string {
 
 // checkTopic holds a topic against what the live instances report.
 func (c *change) checkTopic(ctx context.Context, topic string) error {
+	silent := 0
+	var why error
+	for _, i := range c.live {
+		if i.Err != nil {
+			silent, why = silent+1, i.Err
+		}
+	}
+	also := ""
+	if silent > 0 {
+		also = fmt.Sprintf(" (no answer from %d of %s)", silent, count(len(c.live), "instance"))
+	}
 	switch topics := c.topics(); {
 	case len(c.live) == 0:
-		groups, _ := c.admin.ListGroups(ctx) // for the hint alone
-		hint := "to write settings before it starts, use rocketkit conf put"
-		if !slices.Contains(groups, c.group) {
-			hint = didYouMean(c.group, groups)
-		}
-		return fmt.Errorf("--group: no instance of group %s is connected, so that nobody says whether it receives topic %s; %s", c.group, topic, hint)
-	case len(topics) == 0:
-		return fmt.Errorf("none of %s of group %s answers, so that nobody says whether it receives topic %s: %w",
-			count(len(c.live), "instance"), c.group, topic, c.live[0].Err)
+		return fmt.Errorf("--group: %s", c.nobody(ctx))
+	case len(topics) == 0 && silent > 0:
+		return fmt.Errorf("no instance of group %s says whether it receives topic %s%s: %w", c.group, topic, also, why)
 	case !slices.Contains(topics, topic):
-		return usage("--topic: no live instance of group %s receives %q; %s", c.group, topic, didYouMean(topic, topics))
+		return usage("--topic: no live instance of group %s receives %q%s; %s", c.group, topic, also, didYouMean("topic", topic, topics))
 	}
 	return nil
+}
+
+// nobody says that the group has no instance, and what else may have been meant.
+func (c *change) nobody(ctx context.Context) string {
+	text := fmt.Sprintf("no instance of group %s is connected", c.group)
+	groups, err := c.admin.ListGroups(ctx)
+	switch {
+	case err != nil:
+		return text
+	case slices.Contains(groups, c.group):
+		return text + "; rocketkit conf put writes settings before one starts"
+	}
+	return text + ", and brokers don't know the group; " + didYouMean("group", c.group, groups)
 }
 
 // checkSpec holds settings against their schema. A key that nobody knows is an error where the document in force hasn't
@@ -195,7 +214,7 @@ func (c *change) checkSpec(where string, spec json.RawMessage, allowUnknown bool
 	have := leaves(c.inForce())
 	for _, path := range unknown {
 		if !slices.ContainsFunc(slices.Collect(mapsKeys(have)), func(p string) bool { return p == path || strings.HasPrefix(p, path+".") }) {
-			return usage("%s: %s is no setting that this release knows; %s If a newer one does, add --allow-unknown", where, path, nearestSetting(path))
+			return usage("%s: %s is no setting that this release knows; %s (if a newer one does, add --allow-unknown)", where, path, nearestSetting(path))
 		}
 	}
 	return nil
@@ -205,7 +224,7 @@ func (c *change) checkSpec(where string, spec json.RawMessage, allowUnknown bool
 func (c *change) carryOut(ctx context.Context, draft admin.SettingsDraft) error {
 	rows := c.rows(draft)
 	if !c.json() {
-		c.show(draft, rows)
+		c.show(ctx, draft, rows)
 	}
 	if len(rows) == 0 {
 		return c.confirmApplied(ctx)
@@ -224,6 +243,9 @@ func (c *change) carryOut(ctx context.Context, draft admin.SettingsDraft) error 
 	}
 	if draft.By = c.by; draft.By == "" {
 		draft.By = c.whoami()
+	}
+	if c.holds > 0 { // the answer may have taken a while
+		draft.Expires = time.Now().Add(c.holds)
 	}
 	written, err := c.admin.Settings(c.group).Write(ctx, draft, c.key)
 	var partial *admin.PartialError

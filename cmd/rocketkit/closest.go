@@ -7,18 +7,19 @@ import (
 )
 
 // didYouMean names those of the names that are closest to one that isn't among them, for the end of an error; all of them
-// where they are few, since a name may also be altogether wrong.
-func didYouMean(name string, names []string) string {
+// where none is close. what is what they are the names of.
+func didYouMean(what, name string, names []string) string {
+	const most = 10
 	near := closest(name, names)
 	switch {
 	case len(near) > 0:
 		return "did you mean " + strings.Join(near, " or ") + "?"
 	case len(names) == 0:
-		return "there are none"
-	case len(names) <= 10:
-		return "there are " + strings.Join(names, ", ")
+		return "there are no " + what + "s"
+	case len(names) > most:
+		return "known " + what + "s: " + strings.Join(names[:most], ", ") + " and others"
 	}
-	return "there are " + strings.Join(names[:10], ", ") + " and others"
+	return "known " + what + "s: " + strings.Join(names, ", ")
 }
 
 // closest gives up to three names that differ from name in few letters, the closest first.

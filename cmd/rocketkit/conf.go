@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,11 +55,7 @@ func (g *groupFlags) get(command *cobra.Command) error {
 	now, out := time.Now(), command.OutOrStdout()
 	switch {
 	case g.json():
-		r := reportJSON{documentJSON: document(state.ID, state.Current, now), NameServers: serversJSON(state.Servers)}
-		if err := printJSON(out, struct {
-			documentJSON
-			NameServers []serverJSON `json:"nameServers"`
-		}{r.documentJSON, r.NameServers}); err != nil {
+		if err := printJSON(out, heldJSON{document(state.ID, state.Current, now), serversJSON(state.Servers)}); err != nil {
 			return err
 		}
 	case state.InForce(now):
@@ -108,79 +103,4 @@ rocketkit pool set --undo brings them back.`,
 	}
 	f.add(command)
 	return command
-}
-
-func confRepairCommand(shared *connection) *cobra.Command {
-	g := &groupFlags{shared: shared}
-	command := &cobra.Command{
-		Use:   "repair -g <group>",
-		Short: "Give name servers that lack a group's settings what the others have",
-		Long: `Give name servers that lack a group's settings, or have older ones, what the others have: the highest revision. What is in
-force doesn't change, so it doesn't ask, and needs no key. Name servers don't tell each other: one that was down while
-settings were written, or has lost its table, stays behind until it is repaired or the settings are written again.
-
-It ends with status 0 when every name server has them, 4 when one still lacks them, and 1 when there are none.`,
-		Example: `  rocketkit conf repair -g billing
-  rocketkit conf repair -g billing --tenant red`,
-		Args: noArguments,
-		RunE: func(command *cobra.Command, _ []string) error { return g.repair(command) },
-	}
-	g.add(command)
-	return command
-}
-
-func (g *groupFlags) repair(command *cobra.Command) error {
-	client, err := g.open()
-	if err != nil {
-		return err
-	}
-	ctx := command.Context()
-	defer client.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost by it
-	a := admin.New(client)
-	before, err := g.read(ctx, a, command.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	after, err := a.Settings(g.group).Repair(ctx)
-	var partial *admin.PartialError
-	if err != nil && (!errors.As(err, &partial) || len(partial.Done) == 0) {
-		return argument(err)
-	}
-	if g.json() {
-		if err := printJSON(command.OutOrStdout(), reportJSON{
-			documentJSON: document(after.ID, after.Current, time.Now()), NameServers: serversJSON(after.Servers),
-		}); err != nil {
-			return err
-		}
-	} else if err := table(command.OutOrStdout(), []string{"NAME SERVER", "BEFORE", "NOW"}, repairRows(before, after)); err != nil {
-		return err
-	}
-	if partial != nil {
-		return outcome{fmt.Errorf("the settings are still missed by %s", missing(partial, before)), statusMissed}
-	}
-	return nil
-}
-
-func repairRows(before, after admin.SettingsState) [][]string {
-	var rows [][]string
-	for i, s := range after.Servers {
-		was := "-"
-		if i < len(before.Servers) && before.Servers[i].Address == s.Address {
-			was = heldText(before.Servers[i])
-		}
-		rows = append(rows, []string{s.Address, was, heldText(s)})
-	}
-	return rows
-}
-
-func heldText(s admin.SettingsServer) string {
-	switch {
-	case s.Rev != 0:
-		return fmt.Sprintf("revision %d", s.Rev)
-	case damaged(s):
-		return "damaged"
-	case s.Err != nil:
-		return "no answer"
-	}
-	return "none"
 }

@@ -66,7 +66,7 @@ func (p *confPut) execute(command *cobra.Command, file string) error {
 	return p.run(command, func(c *change) (admin.SettingsDraft, error) {
 		draft := admin.SettingsDraft{Spec: spec, Over: c.over()}
 		if lasts > 0 {
-			draft.Expires = c.now.Add(lasts)
+			draft.Expires, c.holds = c.now.Add(lasts), lasts
 		}
 		if err := c.checkSpec(file, spec, p.allowUnknown); err != nil {
 			return draft, err
@@ -76,8 +76,8 @@ func (p *confPut) execute(command *cobra.Command, file string) error {
 		}
 		for _, topic := range topicsIn(spec) {
 			if !slices.Contains(c.topics(), topic) && !slices.Contains(topicsIn(c.inForce()), topic) {
-				return draft, usage("%s: topics.%s: no live instance of group %s receives it; %s If one soon will, add --allow-unknown",
-					file, topic, c.group, didYouMean(topic, c.topics()))
+				return draft, usage("%s: topics.%s: no live instance of group %s receives it; %s (if one soon will, add --allow-unknown)",
+					file, topic, c.group, didYouMean("topic", topic, c.topics()))
 			}
 		}
 		return draft, nil

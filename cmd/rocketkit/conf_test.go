@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -147,6 +148,8 @@ func TestConfPutOfWhatIsWrong(t *testing.T) {
 SETTING NOW NEW
 topics.any.workers not set 3
 
+Note: no instance of group audit is connected, and brokers don't know the group; known groups: billing
+
 Wrote revision REV to 3 name servers.
 No instance is connected: those that start will apply it.
 `, "", "conf", "put", "-g", "audit", file(t, `{"topics": {"any": {"workers": 3}}}`), "--yes")
@@ -164,6 +167,8 @@ func TestConfRepair(t *testing.T) {
 SETTING NOW NEW
 attempts not set 3
 
+Note: no instance of group billing is connected, and brokers don't know the group; there are no groups
+
 Wrote revision REV to 3 name servers.
 No instance is connected: those that start will apply it.
 `, "", "conf", "put", "-g", "billing", "--tenant", "red", file(t, `{"attempts": 3}`), "--yes")
@@ -178,6 +183,44 @@ No instance is connected: those that start will apply it.
 	}
 	r.expect("", 0, "NAME SERVER BEFORE NOW\nSERVER none revision REV\nSERVER revision REV revision REV\nSERVER damaged revision REV\n", damage, repair...)
 	r.expect("", 0, "NAME SERVER BEFORE NOW\nSERVER revision REV revision REV\nSERVER revision REV revision REV\nSERVER revision REV revision REV\n", "", repair...)
+}
+
+func TestConfRepairOfAll(t *testing.T) {
+	r := newRig(t)
+	r.env["ROCKETKIT_TENANT"] = "red"
+	all := []string{"conf", "repair", "--all"}
+	if status, _, errs := r.run(append(all, "-g", "billing")...); status != statusUsage || !strings.Contains(errs, "exclude each other") {
+		t.Errorf("%d, %s", status, errs)
+	}
+	r.expect("", statusFailed, "", "rocketkit: no group has settings\n", all...)
+	a := admin.New(r.client("red", nil))
+	for _, group := range []string{"audit", "billing"} {
+		if _, err := a.Settings(group).Write(t.Context(), admin.SettingsDraft{Spec: json.RawMessage(`{"attempts":3}`)}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.KV(dynconf.Namespace).At(r.cluster.Addresses()[1]).Delete(t.Context(), "red%"+group); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.expect("", 0, `Settings of group audit of tenant red
+NAME SERVER BEFORE NOW
+SERVER revision REV revision REV
+SERVER none revision REV
+SERVER revision REV revision REV
+
+Settings of group billing of tenant red
+NAME SERVER BEFORE NOW
+SERVER revision REV revision REV
+SERVER none revision REV
+SERVER revision REV revision REV
+
+`, "", all...)
+	if err := r.cluster.Stop("namesrv-a"); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := r.run(all...); status != statusMissed || strings.Count(errs, ": still missed by name server ") != 2 {
+		t.Errorf("%d, %s", status, errs)
+	}
 }
 
 func TestKeys(t *testing.T) {

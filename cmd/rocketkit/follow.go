@@ -118,7 +118,7 @@ func (f *following) add(p admin.SettingsProgress) {
 		f.note()
 		line("INSTANCE", "STATUS", "TOOK", "")
 	}
-	line(p.ClientID, string(p.Progress), seconds(p.Took), f.detail(p))
+	line(p.ClientID, string(p.Progress), seconds(p.Took), clean(f.detail(p)))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }
@@ -168,7 +168,7 @@ func without(i admin.Instance) string {
 		return "takes its settings from " + s.From
 	}
 	if len(i.Info.Pools()) > 0 {
-		return "its settings are off"
+		return "follows none: switched off, or an older release"
 	}
 	return strings.TrimSpace(fmt.Sprintf("another library, %s %s", i.Language, i.Version)) + ", which has none"
 }

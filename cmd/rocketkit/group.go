@@ -87,9 +87,9 @@ func (g *groupFlags) read(ctx context.Context, a *admin.Admin, side io.Writer) (
 	for _, s := range state.Servers {
 		switch {
 		case damaged(s):
-			_, _ = fmt.Fprintf(side, "name server %s has a document that counts for nothing: %v\n", s.Address, s.Err)
+			_, _ = fmt.Fprintf(side, "name server %s has a document that counts for nothing: %s\n", s.Address, clean(s.Err.Error()))
 		case s.Err != nil:
-			_, _ = fmt.Fprintf(side, "name server %s doesn't answer: %v\n", s.Address, s.Err)
+			_, _ = fmt.Fprintf(side, "name server %s doesn't answer: %s\n", s.Address, clean(s.Err.Error()))
 		}
 	}
 	return state, nil

@@ -88,7 +88,7 @@ func (c console) run(ctx context.Context, args []string) int {
 		_, _ = fmt.Fprintln(c.err, err)
 		return statusRefused
 	}
-	_, _ = fmt.Fprintln(c.err, "rocketkit:", err)
+	_, _ = fmt.Fprintln(c.err, "rocketkit:", clean(err.Error()))
 	switch {
 	case errors.As(err, &with):
 		return with.status

@@ -144,6 +144,7 @@ func (p *poolSet) expires(now *change) (time.Time, error) {
 	case err != nil:
 		return time.Time{}, err
 	case lasts > 0:
+		now.holds = lasts
 		return now.now.Add(lasts), nil
 	case !given && now.inForce() != nil && !ends.IsZero():
 		left := max(ends.Sub(now.now).Round(time.Minute), time.Minute)

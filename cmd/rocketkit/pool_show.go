@@ -62,7 +62,10 @@ func (p *poolShow) execute(command *cobra.Command) error {
 		_, _ = fmt.Fprintln(command.ErrOrStderr(), "some instances may be missing:", err)
 	}
 	c := &change{changeFlags: &changeFlags{groupFlags: p.groupFlags}, admin: a, now: time.Now(), state: state, live: instances}
-	if p.topic != "" || len(instances) == 0 {
+	if len(instances) == 0 {
+		return errors.New(c.nobody(ctx))
+	}
+	if p.topic != "" {
 		if err := c.checkTopic(ctx, p.topic); err != nil {
 			return err
 		}
@@ -78,7 +81,7 @@ func (p *poolShow) execute(command *cobra.Command) error {
 		if i == 0 {
 			_, _ = fmt.Fprintln(command.OutOrStdout())
 		}
-		_, _ = fmt.Fprintln(command.OutOrStdout(), note)
+		_, _ = fmt.Fprintln(command.OutOrStdout(), clean(note))
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -130,10 +132,10 @@ func TestPoolSetOfWhatNobodyReceives(t *testing.T) {
 	}{
 		{"-g billing -t oders --workers 3", statusUsage, `--topic: no live instance of group billing receives "oders"; did you mean orders?`},
 		{"-g billing -t Refudns --workers 3", statusUsage, "did you mean refunds?"},
-		{"-g billing -t payments --workers 3", statusUsage, "there are orders, refunds"},
-		{"-g billing -t refunds --workers 3 --tenant red", statusUsage, `receives "refunds"; there are orders`},
-		{"-g blling -t orders --workers 3", statusFailed, "--group: no instance of group blling is connected, so that nobody says whether it receives topic orders; did you mean billing?"},
-		{"-g shipping -t orders --workers 3 --tenant red", statusFailed, "there are billing"},
+		{"-g billing -t payments --workers 3", statusUsage, "known topics: orders, refunds"},
+		{"-g billing -t refunds --workers 3 --tenant red", statusUsage, `receives "refunds"; known topics: orders`},
+		{"-g blling -t orders --workers 3", statusFailed, "--group: no instance of group blling is connected, and brokers don't know the group; did you mean billing?"},
+		{"-g shipping -t orders --workers 3 --tenant red", statusFailed, "known groups: billing"},
 		{"-g red%billing -t orders --workers 3", statusUsage, "contains '%'"},
 		{"-g billing -t orders --workers 3 --tenant Red", statusUsage, "--tenant: tenant: \"Red\" has"},
 		{"-g billing -t orders --workers 0", statusUsage, "--workers: topics.orders.workers: 0 is not between 1 and 65536"},
@@ -205,17 +207,17 @@ rocketkit: the settings are in force, but missed by name server SERVER; once tha
 	if status, _, errs := r.run("conf", "get", "-g", "billing"); status != statusMissed || !strings.Contains(errs, "name servers differ") {
 		t.Errorf("conf get: %d, %s", status, errs)
 	}
-	if status, out, errs := r.run("conf", "repair", "-g", "billing"); status != statusMissed || !strings.Contains(golden(out), "no answer no answer") || !strings.Contains(errs, "rocketkit: the settings are still missed by name server 127.0.0.1:") {
+	if status, out, errs := r.run("conf", "repair", "-g", "billing"); status != statusMissed || !strings.Contains(golden(out), "no answer no answer") || !strings.Contains(errs, "rocketkit: settings of group billing: still missed by name server 127.0.0.1:") {
 		t.Errorf("conf repair: %d, %s, %s", status, out, errs)
 	}
 	r.billing("", func(cfg *rocketkit.Config) { cfg.Settings.Off = true })
 	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 2000 --yes --timeout 5s")...)
 	if status != statusLate || !strings.Contains(golden(out), "INSTANCE refused TOOK invalid: topics.orders.workers: 2000 is more than Bounds.MaxWorkers lets") ||
-		!strings.Contains(golden(out), "INSTANCE without TOOK its settings are off\n") ||
+		!strings.Contains(golden(out), "INSTANCE without TOOK follows none: switched off, or an older release\n") ||
 		!strings.Contains(errs, "rocketkit: applied on 0 of 2 instances: 1 refused it and kept what it had (to go back, run rocketkit pool set -g billing --undo); 1 can't have settings from the name servers\nrocketkit: the settings are in force, but missed by") {
 		t.Errorf("%d, %s, %s", status, out, errs)
 	}
-	if _, out, _ := r.run("pool", "show", "-g", "billing"); strings.Count(out, ": refuses revision") != 1 || !strings.Contains(out, "refused the newest") || !strings.Contains(out, "its settings are off") {
+	if _, out, _ := r.run("pool", "show", "-g", "billing"); strings.Count(out, ": refuses revision") != 1 || !strings.Contains(out, "refused the newest") || !strings.Contains(out, "follows none: switched off, or an older release") {
 		t.Errorf("%s", out)
 	}
 	if err := r.cluster.Restart("namesrv-c"); err != nil {
@@ -235,6 +237,44 @@ func TestPoolSetWaitsNoLonger(t *testing.T) {
 	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 1s")...)
 	if status != statusLate || !strings.Contains(golden(out), "INSTANCE waiting TOOK has none") || !strings.Contains(errs, "applied on 0 of 1 instance: 1 didn't apply it within 1s") {
 		t.Errorf("%d, %s, %s", status, out, errs)
+	}
+}
+
+// On a terminal a line counts until all is said, and is gone then; lines for instances stand alone.
+func TestPoolSetOnATerminal(t *testing.T) {
+	r := newRig(t)
+	r.terminal = true
+	id, _ := r.billing("", nil)
+	r.billing("", nil)
+	for _, server := range []string{"namesrv-a", "namesrv-b", "namesrv-c"} {
+		defer r.cluster.Partition(id, server).Heal()
+	}
+	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 2s")...)
+	if status != statusLate || strings.Contains(out, "\r") || !regexp.MustCompile(`\x1b\[K1 of 2 instances, \d\.\ds\r`).MatchString(errs) ||
+		!strings.Contains(errs, "\r\x1b[Krocketkit: applied on 1 of 2 instances") {
+		t.Errorf("%d, %q, %q", status, out, errs)
+	}
+}
+
+// Who stops watching isn't told that all is well.
+func TestPoolSetStopped(t *testing.T) {
+	r := newRig(t)
+	id, _ := r.billing("", nil)
+	for _, server := range []string{"namesrv-a", "namesrv-b", "namesrv-c"} {
+		defer r.cluster.Partition(id, server).Heal()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := r.cluster.Inject(mqtest.Fault{Request: 307, Skip: 3, Times: 1, Code: 1}) // the first is for the topic
+	go func() {
+		if asked.Wait(ctx, 1) == nil {
+			cancel()
+		}
+	}()
+	r.ctx = ctx
+	status, _, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes")...)
+	if status != statusLate || !strings.Contains(errs, "applied on 0 of 1 instance: 1 had not applied it when you stopped watching") {
+		t.Errorf("%d, %q", status, errs)
 	}
 }
 
@@ -281,15 +321,15 @@ func TestPoolShowOfOtherLibraries(t *testing.T) {
 	r.billing("", func(cfg *rocketkit.Config) { cfg.Settings.Off = true })
 	r.expect("", 0, nothingSet+`
 TOPIC INSTANCE WORKERS MAX ACTIVE WAITING SETTINGS
-orders INSTANCE 16 16 0 0 its settings are off
-refunds INSTANCE 4 8 0 0 its settings are off
+orders INSTANCE 16 16 0 0 follows none: switched off, or an older release
+refunds INSTANCE 4 8 0 0 follows none: switched off, or an older release
 `, "", "pool", "show", "-g", "billing")
 	hangs := r.cluster.Inject(mqtest.Fault{Request: 307, Code: 1, Remark: "it hangs"})
 	status, out, errs := r.run("pool", "show", "-g", "billing")
 	if status != 0 || !strings.Contains(out, "doesn't answer: ") || !strings.Contains(out, "it hangs") || errs != "" {
 		t.Errorf("%d, %s, %s", status, out, errs)
 	}
-	if status, _, errs = r.run(strings.Fields("pool set -g billing -t orders --workers 3")...); status != statusFailed || !strings.Contains(errs, "none of 1 instance of group billing answers") {
+	if status, _, errs = r.run(strings.Fields("pool set -g billing -t orders --workers 3")...); status != statusFailed || !strings.Contains(errs, "no instance of group billing says whether it receives topic orders (no answer from 1 of 1 instance): GET") {
 		t.Errorf("%d, %s", status, errs)
 	}
 	hangs.Remove()

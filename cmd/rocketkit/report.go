@@ -29,6 +29,13 @@ type serverJSON struct {
 	Error    string `json:"error,omitempty"`
 }
 
+// heldJSON is what name servers have.
+type heldJSON struct {
+	documentJSON
+
+	NameServers []serverJSON `json:"nameServers"`
+}
+
 type differenceJSON struct {
 	Setting string `json:"setting"`
 	Now     string `json:"now"`

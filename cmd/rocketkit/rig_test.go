@@ -22,8 +22,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a cluster with three name servers, and the tool that is tried on it.
 type rig struct {
 	*testing.T
-	cluster *mqtest.Cluster
-	env     map[string]string
+	cluster  *mqtest.Cluster
+	env      map[string]string
+	terminal bool
+	ctx      context.Context //nolint:containedctx // what the program runs under, where a test ends it
 }
 
 func newRig(t *testing.T) *rig {
@@ -33,7 +35,8 @@ func newRig(t *testing.T) *rig {
 		TCP: true, NameServers: 3, Logger: slog.New(slog.DiscardHandler),
 		Topics: map[string]int{"orders": 2, "refunds": 2, "red%orders": 2},
 	})
-	return &rig{t, cluster, map[string]string{"ROCKETKIT_NAMESRV": strings.Join(cluster.Addresses(), ";"), "USER": "ann"}}
+	env := map[string]string{"ROCKETKIT_NAMESRV": strings.Join(cluster.Addresses(), ";"), "USER": "ann"}
+	return &rig{T: t, cluster: cluster, env: env, ctx: t.Context()}
 }
 
 // client opens a Client for a tenant.
@@ -105,7 +108,7 @@ func (r *rig) answer(in string, args ...string) (status int, out, errs string) {
 	status = console{in: strings.NewReader(in), out: &stdout, err: &stderr, lookup: func(name string) (string, bool) {
 		value, ok := r.env[name]
 		return value, ok
-	}}.run(r.Context(), args)
+	}, terminal: r.terminal}.run(r.ctx, args)
 	if testing.Verbose() {
 		r.Logf("rocketkit %s\n%s%sstatus %d", strings.Join(args, " "), stdout.String(), stderr.String(), status)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
@@ -121,7 +123,7 @@ func (c *change) lives(path string) string {
 }
 
 // show writes what the draft changes, for people.
-func (c *change) show(draft admin.SettingsDraft, rows []difference) {
+func (c *change) show(ctx context.Context, draft admin.SettingsDraft, rows []difference) {
 	_, _ = fmt.Fprintf(c.out, "Settings of %s: %s\n", c.state.ID, stateText(c.state, c.now))
 	if len(rows) == 0 {
 		return
@@ -129,11 +131,14 @@ func (c *change) show(draft admin.SettingsDraft, rows []difference) {
 	_, _ = fmt.Fprintln(c.out)
 	var cells [][]string
 	for _, r := range rows {
-		cells = append(cells, []string{r.path, r.before, r.after})
+		cells = append(cells, []string{clean(r.path), clean(r.before), clean(r.after)})
 	}
 	_ = table(c.out, []string{"SETTING", "NOW", "NEW"}, cells) // where this can't be written, nothing can
 	c.note()
 	c.warn(draft, rows)
+	if len(c.live) == 0 && !draft.Deleted {
+		_, _ = fmt.Fprintf(c.out, "Note: %s\n\n", c.nobody(ctx))
+	}
 }
 
 // warn tells of settings that the draft doesn't change, and that end with it.
@@ -150,7 +155,7 @@ func (c *change) warn(draft admin.SettingsDraft, rows []difference) {
 	if len(also) > 0 {
 		slices.Sort(also)
 		_, _ = fmt.Fprintf(c.out, "At %s all settings of the group end, and the program's own hold. These end with them: %s\n\n",
-			clock(draft.Expires, c.now), strings.Join(also, ", "))
+			clock(draft.Expires, c.now), clean(strings.Join(also, ", ")))
 	}
 }
 
@@ -176,7 +181,18 @@ func by(d dynconf.Document) string {
 	if d.By == "" {
 		return ""
 	}
-	return " by " + d.By
+	return " by " + clean(d.By)
+}
+
+// clean makes text harmless that others have written: anybody can write to name servers, and what is no letter may steer a
+// terminal.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // nearestSetting is a hint for a key that isn't known.
@@ -192,7 +208,7 @@ func nearestSetting(path string) string {
 	if strings.Count(path, ".") == 2 {
 		known = schema.Defs["topic"].Properties
 	}
-	return didYouMean(path[strings.LastIndex(path, ".")+1:], slices.Sorted(maps.Keys(known)))
+	return didYouMean("setting", path[strings.LastIndex(path, ".")+1:], slices.Sorted(maps.Keys(known)))
 }
 
 func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
