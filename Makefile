@@ -65,7 +65,7 @@ cover: ## what the tests of test-short cover, package by package
 	@echo "line by line: go tool cover -html=cover.out"
 
 .PHONY: bench
-bench: need-java ## rocketkit beside client-go, Java and bare loops on a real RocketMQ, some eleven minutes (BENCH='-run consume')
+bench: need-java ## rocketkit beside client-go, Java and bare loops on a real RocketMQ, some ten minutes (BENCH='-run consume')
 	@go run ./test/bench $(BENCH)
 
 .PHONY: up

@@ -24,7 +24,7 @@ import (
 
 const usage = `bench measures rocketkit beside Apache's clients and bare loops, on a real broker that it starts and ends.
 
-  go run ./test/bench                      everything: some eleven minutes (make bench)
+  go run ./test/bench                      everything: some ten minutes (make bench)
   go run ./test/bench -run consume         one section: %s
   go run ./test/bench -run 'consume|send' -rounds 11
   go run ./test/bench -run consume -who rocketkit -cpuprofile cpu.out && go tool pprof -top cpu.out
