@@ -100,7 +100,7 @@ type reports struct {
 	told   saying // what found was called with last
 	doubt  saying // what the last look saw, when that was no document
 	since  time.Time
-	silent time.Time // since when nothing was told of doubts; zero: the last look saw a document
+	silent time.Time // since when something was kept back; zero: nothing is
 }
 
 // saying is what may be told.
@@ -137,7 +137,7 @@ func (r *reports) look(path string) (doubt bool) {
 	default:
 		return true
 	}
-	r.silent = now
+	r.silent = time.Time{}
 	r.tell(text, err)
 	return false
 }
