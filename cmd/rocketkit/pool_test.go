@@ -249,7 +249,7 @@ func TestPoolSetOnATerminal(t *testing.T) {
 	for _, server := range []string{"namesrv-a", "namesrv-b", "namesrv-c"} {
 		defer r.cluster.Partition(id, server).Heal()
 	}
-	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 2s")...)
+	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 5s")...)
 	if status != statusLate || strings.Contains(out, "\r") || !regexp.MustCompile(`\x1b\[K1 of 2 instances, \d\.\ds\r`).MatchString(errs) ||
 		!strings.Contains(errs, "\r\x1b[Krocketkit: applied on 1 of 2 instances") {
 		t.Errorf("%d, %q, %q", status, out, errs)
