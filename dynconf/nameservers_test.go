@@ -524,3 +524,18 @@ func TestWatchNameServers(t *testing.T) {
 		}
 	})
 }
+
+// TestHoursOfPolling tells what tests pay whose bubbles run for hours.
+func TestHoursOfPolling(t *testing.T) {
+	began := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		n.rev(t, 5, 0, 1, 2)
+		asked := n.cluster.Inject(mqtest.Fault{Request: mqtest.RequestGetKV})
+		f := follow(t, Config{Source: NameServers(client.Cluster())}, nil)
+		time.Sleep(10 * time.Hour)
+		f.wants(t, `1: {"a":5}`, 5, "", 0)
+		t.Logf("%d requests in %v", asked.Count(), 10*time.Hour)
+	})
+	t.Logf("it took %v", time.Since(began))
+}

@@ -75,8 +75,11 @@ func (w *watched) mayAsk(server string, all bool) bool {
 	return !w.pending[server] && (all || len(w.held[server]) <= MaxRead)
 }
 
-// record notes what one of the servers has said.
+// record notes what one of the servers has said. One that isn't listed any more may be late.
 func (w *watched) record(server, text string, err error, servers []string) {
+	if !slices.Contains(servers, server) {
+		return
+	}
 	before, had := w.held[server]
 	switch {
 	case err == nil:
