@@ -216,7 +216,7 @@ func TestRunningInfo(t *testing.T) {
 		for name, want := range map[string]string{
 			protocol.RunningConsumeType: "CONSUME_PASSIVELY", protocol.RunningOrderly: "false", protocol.RunningCorePool: "8",
 			protocol.RunningStartTime: fmt.Sprint(e.started.UnixMilli()),
-			"pool t":                  "core=3 max=7 active=1 waiting=0", "pool u": "core=5 max=5 active=0 waiting=0",
+			"pool t":                  "core=3 max=7 active=1 waiting=0 paused=false timeout=none", "pool u": "core=5 max=5 active=0 waiting=0 paused=false timeout=none",
 		} {
 			if got := info.Properties[name]; got != want {
 				t.Errorf("property %s is %q, want %q", name, got, want)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -228,5 +229,72 @@ func TestPausedRetriesMakeRoom(t *testing.T) {
 			t.Errorf("%d dead letters", len(dead))
 		}
 		run.mustStop()
+	})
+}
+
+// TestStopsWhilePaused: a group of two topics that is paused, resumed and resized at random, stopped at any moment and
+// started again, loses nothing and repeats nothing; but where the order of keys is kept, a stop while paused may repeat.
+func TestStopsWhilePaused(t *testing.T) {
+	t.Parallel()
+	const queues, perQueue, cycles = 4, 400, 12
+	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+		s := newScripted("b")
+		s.Topic(topicT, queues)
+		s.Topic(topicU, queues)
+		s.Topic(retryG, 2)
+		r := rigOn(t, s, "sender")
+		var all []string
+		for q := range queues {
+			for i := range perQueue {
+				body := fmt.Sprintf("%d-%04d", q, i)
+				r.sendKey(q, fmt.Sprint(i%20), "t"+body)
+				r.Send(topicU, q, "u"+body)
+				all = append(all, "t"+body, "u"+body)
+			}
+		}
+		g := &got{}
+		handle := func(ctx context.Context, m *rocketkit.Message) error {
+			if err := sleep(ctx, time.Duration(rand.IntN(4000))*time.Microsecond); err != nil {
+				return err
+			}
+			if m.Attempt() == 1 && rand.IntN(20) == 0 {
+				return &Verdict{Action: Retry, Delay: 100 * time.Millisecond}
+			}
+			g.add(m)
+			return nil
+		}
+		cfg := config(nil)
+		cfg.Topics = map[string]Topic{"t": mode(handle), "u": {Workers: 4, Timeout: time.Minute, Handle: handle}}
+		for cycle := range cycles {
+			e := rigOn(t, s, fmt.Sprint("i", cycle)).run(cfg)
+			for range rand.IntN(12) {
+				e.Set([]string{"t", "u"}[rand.IntN(2)], Live{Workers: 1 + rand.IntN(20), Timeout: time.Minute, Paused: rand.IntN(2) == 0})
+				time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+			}
+			if cycle == cycles-1 {
+				for _, name := range []string{"t", "u"} {
+					e.Set(name, Live{Workers: 16, Timeout: time.Minute})
+				}
+				time.Sleep(5 * time.Minute)
+			}
+			began := time.Now()
+			e.mustStop()
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("a stop took %v", took)
+			}
+		}
+		slices.Sort(all)
+		came := g.sorted()
+		repeats := len(came)
+		came = slices.Compact(came)
+		repeats -= len(came)
+		if !slices.Equal(came, all) || repeats > 0 && cfg.Topics["t"].Order != OrderKey {
+			t.Errorf("%d came, %d of them again, want %d; first difference: %s", len(came), repeats, len(all), difference(came, all))
+		}
+		for q := range queues {
+			if at := s.Offset(groupG, topicT, q); at != perQueue {
+				t.Errorf("queue %d: committed %d", q, at)
+			}
+		}
 	})
 }
