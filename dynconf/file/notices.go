@@ -14,6 +14,8 @@ import (
 type notices struct {
 	open    func() (*fsnotify.Watcher, error)
 	watcher *fsnotify.Watcher // nil while there is none
+	changed chan struct{}     // of capacity 1
+	ended   chan struct{}     // closed when the watcher tells nothing any more
 }
 
 // follow watches where the file is now. Directories are watched and not the file itself: one that is replaced, which is how
@@ -24,7 +26,8 @@ func (n *notices) follow(path string) {
 		if err != nil {
 			return
 		}
-		n.watcher = watcher
+		n.watcher, n.changed, n.ended = watcher, make(chan struct{}, 1), make(chan struct{})
+		go take(watcher, n.changed, n.ended)
 	}
 	wanted, watched := directories(path), n.watcher.WatchList()
 	for _, dir := range watched {
@@ -51,41 +54,51 @@ func directories(path string) (dirs []string) {
 	return dirs
 }
 
-// wait returns when the file is to be looked at again: apart from now at the soonest when something has changed, else in next, and
-// when ctx ends. What comes meanwhile is taken: the system keeps only so much for those who are slow.
-func (n *notices) wait(ctx context.Context, apart, next time.Duration) {
-	soonest, latest := time.NewTimer(apart), time.NewTimer(next)
-	defer soonest.Stop()
-	defer latest.Stop()
-	var changed, may bool
-	for !changed || !may {
-		var events chan fsnotify.Event
-		var lost chan error // as a rule that the system had more to say than it could keep
-		if n.watcher != nil {
-			events, lost = n.watcher.Events, n.watcher.Errors
-		}
+// take takes all that a watcher tells, until it is closed. It tells of errors while it holds a lock that asking it for anything
+// takes as well, so somebody has to take them meanwhile. What they say is that something may have been missed.
+func take(watcher *fsnotify.Watcher, changed chan<- struct{}, ended chan<- struct{}) {
+	defer close(ended)
+	for {
 		var open bool
 		select {
-		case <-ctx.Done():
-			return
-		case <-latest.C:
-			return
-		case <-soonest.C:
-			may = true
-			continue
-		case _, open = <-events:
-		case _, open = <-lost:
+		case _, open = <-watcher.Events:
+		case _, open = <-watcher.Errors:
 		}
-		changed = true
-		if !open { // it couldn't read any more
-			n.close()
+		if !open {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // it hasn't been looked at since
 		}
 	}
 }
 
-func (n *notices) close() {
-	if n.watcher != nil {
-		_ = n.watcher.Close() // there is nothing to be lost
-		n.watcher = nil
+// wait returns when the file is to be looked at again: apart from now at the soonest when something has changed, else in next, and
+// when ctx ends.
+func (n *notices) wait(ctx context.Context, apart, next time.Duration) {
+	soonest, latest := time.NewTimer(apart), time.NewTimer(next)
+	defer soonest.Stop()
+	defer latest.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-soonest.C:
 	}
+	select { // without a watcher two of them are nil, and say nothing
+	case <-ctx.Done():
+	case <-latest.C:
+	case <-n.changed:
+	case <-n.ended:
+		n.close() // another one is made
+	}
+}
+
+func (n *notices) close() {
+	if n.watcher == nil {
+		return
+	}
+	_ = n.watcher.Close() // there is nothing to be lost
+	<-n.ended
+	n.watcher, n.changed, n.ended = nil, nil, nil
 }
