@@ -3,6 +3,7 @@ package bare_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/test/bench/bare"
@@ -100,5 +102,34 @@ func TestWorkDoesAll(t *testing.T) {
 	bare.Work(8, 100, time.Millisecond, func() { done.Add(1) })
 	if done.Load() != 100 {
 		t.Errorf("%d of 100 were done", done.Load())
+	}
+}
+
+func TestPollAsksAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	cluster, _ := start(t)
+	client, err := rocketkit.Open(cluster.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	if err := admin.New(client).KV("settings").Put(t.Context(), "billing", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var answers atomic.Int64
+	enough := errors.New("enough")
+	err = bare.Poll(ctx, cluster.Addresses()[0], "settings", "billing", 3, time.Millisecond, func(time.Duration) {
+		if answers.Add(1) == 100 {
+			cancel(enough)
+		}
+	})
+	if !errors.Is(err, enough) {
+		t.Errorf("after %d answers: %v", answers.Load(), err)
+	}
+	err = bare.Poll(t.Context(), cluster.Addresses()[0], "settings", "refunds", 3, time.Millisecond, func(time.Duration) {})
+	if err == nil || !strings.Contains(err.Error(), "refunds") {
+		t.Errorf("for a key that isn't there: %v", err)
 	}
 }
