@@ -143,7 +143,6 @@ func partition(q rocketkit.Queue) string { return fmt.Sprintf("%s:%d", q.Broker,
 
 // Handled measures the call and ends its span.
 func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []hook.Outcome) {
-	took := time.Since(call.Began)
 	failure := ""
 	for i := range outcomes {
 		if failure = failed(&outcomes[i]); failure != "" {
@@ -153,7 +152,7 @@ func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []h
 	set := h.sets.of(labels{operation: process, topic: call.Topic, failure: failure})
 	at := call.Began.Sub(h.origin)
 	if set.sample.pick(at) {
-		h.duration.Record(ctx, took.Seconds(), set.record...)
+		h.duration.Record(ctx, call.Took.Seconds(), set.record...)
 	}
 	for i := range call.Messages {
 		if set.own.sample.pick(at) {
@@ -206,7 +205,7 @@ func (h *Handler) flush() {
 
 // end ends the call's span, if it has one.
 func (h *Handler) end(ctx context.Context, outcomes []hook.Outcome, failure string) {
-	span := h.tracing.begunIn(ctx)
+	span := h.tracing.end(ctx)
 	if span == nil {
 		return
 	}
