@@ -65,7 +65,7 @@ cover: ## what the tests of test-short cover, package by package
 	@echo "line by line: go tool cover -html=cover.out"
 
 .PHONY: bench
-bench: need-java ## rocketkit beside client-go, Java and bare loops on a real RocketMQ, some eight minutes (BENCH='-run consume')
+bench: need-java ## rocketkit beside client-go, Java and bare loops on a real RocketMQ, some ten minutes (BENCH='-run consume')
 	@go run ./test/bench $(BENCH)
 
 .PHONY: up
@@ -77,7 +77,7 @@ down: ## stop what up has started
 	@$(RMQ) down
 
 .PHONY: demo
-demo: ## two tenants, one program, the same topic names; in-process, REAL=1 on a real RocketMQ, or NAMESRV=host:port
+demo: ## two tenants, one program, the same topic names, a pool resized; in-process, REAL=1 on a real RocketMQ, or NAMESRV=host:port
 	@NAMESRV='$(NAMESRV)' REAL='$(REAL)' go run ./examples/demo
 
 .PHONY: fmt

@@ -23,6 +23,7 @@ func TestProblemsAreFound(t *testing.T) {
 		"up":                      {map[string][]string{"tenant": {"."}}, "tenant imports ., which is in a higher tier"},
 		"up by many":              {map[string][]string{"internal/frame": {"cmd/rocketkit"}}, "internal/frame imports cmd/rocketkit, which is in a higher tier"},
 		"sideways":                {map[string][]string{"consumer": {"producer"}}, "consumer imports producer, which is in the same tier"},
+		"the file source":         {map[string][]string{"consumer": {"dynconf/file"}}, "consumer imports dynconf/file, which is in a higher tier"},
 		"sideways below cmd":      {map[string][]string{"cmd/a": {"cmd/b"}}, "cmd/a imports cmd/b, which is in the same tier"},
 		"unknown":                 {map[string][]string{"internal/misc": nil}, "internal/misc has no place: give it one in places() and docs/architecture.md"},
 		"below a known package":   {map[string][]string{"tenant/x": nil}, "tenant/x has no place: give it one in places() and docs/architecture.md"},
@@ -54,6 +55,9 @@ func TestUnwantedIsFound(t *testing.T) {
 	if found := unwanted(fine); len(found) > 0 {
 		t.Errorf("found fault with %v", found)
 	}
+	if found := unwanted([]string{"github.com/fsnotify/fsnotify/internal"}, ownDependencies()["dynconf/file"]...); len(found) > 0 {
+		t.Errorf("found fault with %v", found)
+	}
 	for _, dep := range []string{
 		"testing", "testing/synctest", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/spf13/cobra", "go.opentelemetry.io/otel/sdk/metric",
 		"github.com/apache/rocketmq-client-go/v2/consumer", "github.com/klauspost/compressor", module + "/mqtest", module + "/internal/testcluster",
@@ -68,7 +72,7 @@ func TestUnwantedIsFound(t *testing.T) {
 func TestLibraries(t *testing.T) {
 	t.Parallel()
 	for pkg, want := range map[string]bool{
-		".": true, "consumer": true, "tenant": true, "dynconf": true,
+		".": true, "consumer": true, "tenant": true, "dynconf": true, "dynconf/file": true,
 		"clientgo": false, "internal/pool": false, "cmd/rocketkit": false, "examples/demo": false, "test/bench": false, "mqtest": false,
 	} {
 		if library(pkg) != want {
@@ -111,6 +115,9 @@ func (l layout) linterRules() string {
 		allow := append([]string{"$gostd"}, dependencies()...)
 		if slices.Contains(row, "cmd/...") {
 			allow = append(allow, toolDependencies()...)
+		}
+		for _, pkg := range row {
+			allow = append(allow, ownDependencies()[pkg]...)
 		}
 		for _, below := range l.tiers[i+1:] {
 			for _, pkg := range below {

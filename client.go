@@ -12,8 +12,9 @@ import (
 // Client is a process's connection to one RocketMQ cluster, as one tenant sees it. All that is built on it shares its
 // sockets, routes and heartbeat. Open one per process; it is safe for concurrent use. The zero Client is not usable.
 type Client struct {
-	view  *cluster.View
-	trace Trace // as configured; of the owner
+	view     *cluster.View
+	trace    Trace    // as configured; of the owner
+	settings Settings // of the owner
 
 	closing sync.Once
 	owner   *Client // the Client that Open made; itself, or what For was called on
@@ -40,7 +41,7 @@ func Open(cfg Config) (*Client, error) {
 			Meters: cfg.MeterProvider, Tracers: cfg.TracerProvider, Propagator: cfg.Propagator,
 		},
 	})
-	c := &Client{trace: cfg.Trace, view: shared.View(names, nil)}
+	c := &Client{trace: cfg.Trace, settings: cfg.Settings, view: shared.View(names, nil)}
 	c.owner = c
 	return c, nil
 }

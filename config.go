@@ -54,6 +54,10 @@ type Config struct {
 	// Trace switches RocketMQ's own message trace on. Default: off.
 	Trace Trace
 
+	// Settings says how consumers follow documents that change their settings while they run. Default: those in the name
+	// servers, signed or not.
+	Settings Settings
+
 	// Dial opens a connection, within 3 s; default: net.Dialer, with each address of a host name tried when the one before
 	// has failed or taken 250 ms. It gets names as they are configured, and resolves them. Tests replace the network with it.
 	// With TLS the handshake is made over what it returns.
@@ -114,6 +118,9 @@ func (c Config) complete() (Config, tenant.Names, error) {
 	}
 	if _, err := c.Trace.of(names); err != nil {
 		return c, names, configError("Trace.Topic", "%v", err)
+	}
+	if c.Settings, err = c.Settings.complete(); err != nil {
+		return c, names, err
 	}
 	if c.Instance == "" {
 		c.Instance = uniqueInstance()

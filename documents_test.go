@@ -30,6 +30,7 @@ import (
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/clientgo"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/dynconf/file"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
 	"github.com/rocketkit/rocketkit/reader"
@@ -45,6 +46,7 @@ var (
 	_ *admin.Admin
 	_ *consumer.Consumer
 	_ *producer.Producer
+	_ *file.Source
 	_ *mqtest.Cluster
 	_ *reader.Reader
 	_ = otel.Handle
@@ -65,12 +67,8 @@ func refund(context.Context, []byte) error { return nil }
 // TestDocumentsCompile vets every Go block of the README and of docs: whole files alone, functions in a frame of imports.
 func TestDocumentsCompile(t *testing.T) {
 	t.Parallel()
-	documents, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	files := map[string]string{}
-	for _, document := range append(documents, "README.md") {
+	for _, document := range append(documents(t), "README.md") {
 		for i, block := range goBlocks(t, document) {
 			if strings.Contains(block, "testing.T") {
 				continue // TestNewUsersTest runs it
@@ -155,20 +153,35 @@ func TestNewUsersTest(t *testing.T) {
 	}
 }
 
-// goBlocks gives the Go blocks of a document, in order.
+// documents lists those in docs.
+func documents(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func goBlocks(t *testing.T, document string) []string {
+	t.Helper()
+	return blocks(t, document, "go")
+}
+
+// blocks gives a document's blocks of a language, in order.
+func blocks(t *testing.T, document, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var blocks []string
+	var found []string
 	for rest := string(text); ; {
-		_, after, found := strings.Cut(rest, "```go\n")
-		if !found {
-			return blocks
+		_, after, more := strings.Cut(rest, "```"+language+"\n")
+		if !more {
+			return found
 		}
-		block, more, _ := strings.Cut(after, "```")
-		blocks, rest = append(blocks, block), more
+		block, left, _ := strings.Cut(after, "```")
+		found, rest = append(found, block), left
 	}
 }

@@ -1,7 +1,6 @@
 package rocketkit
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,8 +16,11 @@ import (
 //	ROCKETKIT_TENANT           Config.Tenant; unset or empty: no tenant
 //	ROCKETKIT_INSTANCE         Config.Instance; unset or empty: made unique
 //	ROCKETKIT_REQUEST_TIMEOUT  Config.RequestTimeout as Go writes durations ("3s"); unset or empty: 3 s
-//	ROCKETKIT_TRACE            Config.Trace.On: true or false; unset or empty: false
+//	ROCKETKIT_TRACE            on or off: Config.Trace.On; unset or empty: off
 //	ROCKETKIT_TRACE_TOPIC      Config.Trace.Topic; unset or empty: its default
+//	ROCKETKIT_SETTINGS         on or off: Config.Settings.Off; unset or empty: on
+//	ROCKETKIT_SETTINGS_KEYS    Config.Settings.Keys: Ed25519 public keys in base64, several joined by ','; unset or empty: none
+//	ROCKETKIT_SETTINGS_CACHE   Config.Settings.CacheDir, or off; unset or empty: its default
 //	ROCKETKIT_TLS              on or off: Config.TLS; unset or empty: off
 //	ROCKETKIT_TLS_CA           PEM file of the authorities to trust; unset or empty: the system's
 //	ROCKETKIT_TLS_CERT         PEM file of the client certificate, with its chain; unset or empty: none
@@ -29,6 +31,8 @@ import (
 //	ROCKETKIT_SECURITY_TOKEN   goes with credentials that were given for a time
 //	ROCKETKIT_ACCESS_KEY_FILE, ROCKETKIT_SECRET_KEY_FILE, ROCKETKIT_SECURITY_TOKEN_FILE
 //	                           file that holds the value, instead of the variable without _FILE
+//
+// What is on or off may also be written as true or false, or 1 or 0.
 //
 // Files are read again, those of TLS at each connection and the others every 10 s, so that rotated secrets are used
 // without a restart.
@@ -65,6 +69,9 @@ func FromEnv(lookup func(string) (string, bool)) (Config, error) {
 	if err := c.traceFromEnv(lookup); err != nil {
 		return Config{}, err
 	}
+	if err := c.settingsFromEnv(lookup); err != nil {
+		return Config{}, err
+	}
 	return c, nil
 }
 
@@ -99,10 +106,8 @@ func (c *Config) nameServersFromEnv(lookup func(string) (string, bool)) error {
 
 // traceFromEnv reads Trace; Tenant has been read.
 func (c *Config) traceFromEnv(lookup func(string) (string, bool)) (err error) {
-	if text := lookupTrimmed(lookup, "ROCKETKIT_TRACE"); text != "" {
-		if c.Trace.On, err = strconv.ParseBool(text); err != nil {
-			return configError("ROCKETKIT_TRACE", "%q is neither true nor false", text)
-		}
+	if c.Trace.On, _, err = switchFromEnv(lookup, "ROCKETKIT_TRACE"); err != nil {
+		return err
 	}
 	c.Trace.Topic = lookupTrimmed(lookup, "ROCKETKIT_TRACE_TOPIC")
 	names, _ := tenant.New(c.Tenant)
@@ -110,6 +115,20 @@ func (c *Config) traceFromEnv(lookup func(string) (string, bool)) (err error) {
 		return configError("ROCKETKIT_TRACE_TOPIC", "%v", err)
 	}
 	return nil
+}
+
+// switchFromEnv reads a variable that is on or off; set is false where it is unset or empty.
+func switchFromEnv(lookup func(string) (string, bool), name string) (on, set bool, err error) {
+	switch text := lookupTrimmed(lookup, name); strings.ToLower(text) {
+	case "":
+		return false, false, nil
+	case "on", "true", "1":
+		return true, true, nil
+	case "off", "false", "0":
+		return false, true, nil
+	default:
+		return false, false, configError(name, "%q is neither on nor off", text)
+	}
 }
 
 func lookupTrimmed(lookup func(string) (string, bool), name string) string {

@@ -105,7 +105,7 @@ func TestFromEnvErrors(t *testing.T) {
 		{"ROCKETKIT_REQUEST_TIMEOUT", "0s", "10ms or more"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "-1s", "10ms or more"},
 		{"ROCKETKIT_REQUEST_TIMEOUT", "soon", "\"soon\""},
-		{"ROCKETKIT_TRACE", "on", "true nor false"},
+		{"ROCKETKIT_TRACE", "yes", "on nor off"},
 		{"ROCKETKIT_TRACE_TOPIC", "red%traces", "'%'"},
 	} {
 		t.Run(test.variable+"="+test.value, func(t *testing.T) {
@@ -149,6 +149,7 @@ func TestFromEnvReadsWhatItDocuments(t *testing.T) {
 		"ROCKETKIT_ACCESS_KEY": true, "ROCKETKIT_SECRET_KEY": true, "ROCKETKIT_SECURITY_TOKEN": true,
 		"ROCKETKIT_ACCESS_KEY_FILE": true, "ROCKETKIT_SECRET_KEY_FILE": true, "ROCKETKIT_SECURITY_TOKEN_FILE": true,
 		"ROCKETKIT_TRACE": true, "ROCKETKIT_TRACE_TOPIC": true,
+		"ROCKETKIT_SETTINGS": true, "ROCKETKIT_SETTINGS_KEYS": true, "ROCKETKIT_SETTINGS_CACHE": true,
 	}
 	if !reflect.DeepEqual(asked, want) {
 		t.Errorf("looked up %v", asked)

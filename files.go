@@ -40,17 +40,14 @@ func tlsFromEnv(lookup func(string) (string, bool)) (*tls.Config, error) {
 		key:  lookupTrimmed(lookup, "ROCKETKIT_TLS_KEY"),
 	}
 	name := lookupTrimmed(lookup, "ROCKETKIT_TLS_SERVER_NAME")
-	switch on := lookupTrimmed(lookup, "ROCKETKIT_TLS"); strings.ToLower(on) {
-	case "on", "true", "1":
-	case "":
-		if files != (tlsFiles{}) || name != "" {
-			return nil, configError("ROCKETKIT_TLS", "not set, but others of ROCKETKIT_TLS_… are: set it to on, or to off to ignore them")
-		}
+	on, set, err := switchFromEnv(lookup, "ROCKETKIT_TLS")
+	switch {
+	case err != nil:
+		return nil, err
+	case !set && (files != (tlsFiles{}) || name != ""):
+		return nil, configError("ROCKETKIT_TLS", "not set, but others of ROCKETKIT_TLS_… are: set it to on, or to off to ignore them")
+	case !on:
 		return nil, nil
-	case "off", "false", "0":
-		return nil, nil
-	default:
-		return nil, configError("ROCKETKIT_TLS", "%q is neither on nor off", on)
 	}
 	if (files.cert == "") != (files.key == "") {
 		return nil, configError("ROCKETKIT_TLS_CERT", "a client certificate takes both ROCKETKIT_TLS_CERT and ROCKETKIT_TLS_KEY, and one is not set")

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"strings"
 	"time"
@@ -26,10 +27,13 @@ const (
 // and is safe for concurrent use. The zero Admin is not usable.
 type Admin struct {
 	view *cluster.View
+	keys []ed25519.PublicKey // that a settings document must be signed with one of; none: any counts
 }
 
 // New makes an Admin; nothing is sent. It works until client is closed.
-func New(client *rocketkit.Client) *Admin { return &Admin{view: client.Cluster()} }
+func New(client *rocketkit.Client) *Admin {
+	return &Admin{view: client.Cluster(), keys: client.Settings().Keys}
+}
 
 // ask sends a request that is quickly answered.
 func (a *Admin) ask(ctx context.Context, s server, req *frame.Frame) (*frame.Frame, error) {

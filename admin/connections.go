@@ -67,10 +67,12 @@ func (a *Admin) Connections(ctx context.Context, group string) (Connections, err
 			}
 		}
 	}
-	c.Members = slices.SortedFunc(maps.Values(members), func(x, y Member) int { return cmp.Compare(x.ClientID, y.ClientID) })
+	c.Members = slices.SortedFunc(maps.Values(members), compareMembers)
 	c.Subscriptions = a.subscriptions(slices.Collect(maps.Values(subscriptions)))
 	return c, t.err()
 }
+
+func compareMembers(x, y Member) int { return cmp.Compare(x.ClientID, y.ClientID) }
 
 // connections asks every master for what it knows of a group's members. Those that fail are entered in t.
 func (a *Admin) connections(ctx context.Context, op, physical string) (servers []server, seen []protocol.ConsumerConnection, t *tally, err error) {
@@ -78,7 +80,14 @@ func (a *Admin) connections(ctx context.Context, op, physical string) (servers [
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	servers, t = masters(brokers), &tally{op: op}
+	servers = masters(brokers)
+	seen, t = a.connectionsAt(ctx, op, physical, servers)
+	return servers, seen, t, nil
+}
+
+// connectionsAt asks the servers. Those that fail are entered in the tally.
+func (a *Admin) connectionsAt(ctx context.Context, op, physical string, servers []server) ([]protocol.ConsumerConnection, *tally) {
+	t := &tally{op: op}
 	seen, outcomes := onEach(ctx, servers, func(ctx context.Context, s server) (protocol.ConsumerConnection, error) {
 		answer, err := a.ask(ctx, s, protocol.GetConsumerConnection{Group: physical}.Frame())
 		if protocol.HasCode(err, protocol.CodeConsumerNotOnline) {
@@ -90,7 +99,7 @@ func (a *Admin) connections(ctx context.Context, op, physical string) (servers [
 		return protocol.ParseConsumerConnection(answer)
 	})
 	t.add(servers, outcomes)
-	return servers, seen, t, nil
+	return seen, t
 }
 
 // subscriptions gives those to topics of the tenant, sorted.

@@ -18,7 +18,7 @@ const relayTimeout = 12 * time.Second
 // RunningInfo is what a member of a consumer group says of itself.
 type RunningInfo struct {
 	ClientID      string
-	Properties    map[string]string // what it was configured with, as it names that; rocketkit's have "pool <topic>" for each topic
+	Properties    map[string]string // what it was configured with, as it names that; of rocketkit's, Pools and Settings read some
 	Subscriptions []Subscription    // sorted by topic
 	Queues        []RunningQueue    // those it holds, sorted
 	Topics        []TopicTraffic    // sorted by topic
@@ -63,13 +63,31 @@ func (a *Admin) RunningInfo(ctx context.Context, group, clientID string, stack b
 	if err != nil {
 		return RunningInfo{}, err
 	}
-	var refused []error
-	for i, at := range seen {
-		if !slices.ContainsFunc(at.Connections, func(c protocol.Connection) bool { return c.ClientID == clientID }) {
-			continue
+	var at []server
+	for i, known := range seen {
+		if slices.ContainsFunc(known.Connections, func(c protocol.Connection) bool { return c.ClientID == clientID }) {
+			at = append(at, servers[i])
 		}
-		req := protocol.GetRunningInfo{Group: physical, ClientID: clientID, Stack: stack}.Frame()
-		answer, err := a.call(ctx, servers[i], req, max(a.view.RequestTimeout(), relayTimeout))
+	}
+	if len(at) == 0 {
+		if err := t.err(); err != nil {
+			return RunningInfo{}, err // one of those that failed may know it
+		}
+		return RunningInfo{}, failed(op, ErrNoMember)
+	}
+	info, err := a.relayed(ctx, at, physical, clientID, stack)
+	if err != nil {
+		return RunningInfo{}, failed(op, err)
+	}
+	return info, nil
+}
+
+// relayed asks a member by way of the brokers it is connected to, one after the other until one brings an answer.
+func (a *Admin) relayed(ctx context.Context, by []server, physical, clientID string, stack bool) (RunningInfo, error) {
+	req := protocol.GetRunningInfo{Group: physical, ClientID: clientID, Stack: stack}.Frame()
+	var refused []error
+	for _, s := range by {
+		answer, err := a.call(ctx, s, req, max(a.view.RequestTimeout(), relayTimeout))
 		if err == nil {
 			var info protocol.ConsumerRunningInfo
 			if info, err = protocol.ParseRunningInfo(answer); err == nil {
@@ -78,13 +96,7 @@ func (a *Admin) RunningInfo(ctx context.Context, group, clientID string, stack b
 		}
 		refused = append(refused, err)
 	}
-	if len(refused) > 0 {
-		return RunningInfo{}, failed(op, causes(refused))
-	}
-	if err := t.err(); err != nil {
-		return RunningInfo{}, err // one of those that failed may know it
-	}
-	return RunningInfo{}, failed(op, ErrNoMember)
+	return RunningInfo{}, causes(refused)
 }
 
 // runningInfo gives what belongs to the tenant, by its logical names.

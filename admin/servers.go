@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
@@ -70,10 +71,20 @@ func (b Broker) replicas() []server {
 }
 
 func (a *Admin) brokers(ctx context.Context, op string) ([]Broker, error) {
-	answers, outcomes := onEach(ctx, a.nameServers(ctx), func(ctx context.Context, s server) (protocol.ClusterInfo, error) {
+	return a.brokersWithin(ctx, op, 0)
+}
+
+// brokersWithin leaves out name servers that haven't answered so long after the first one has; 0 waits for all.
+func (a *Admin) brokersWithin(ctx context.Context, op string, after time.Duration) ([]Broker, error) {
+	asking, enough := context.WithCancel(ctx)
+	defer enough()
+	answers, outcomes := onEach(asking, a.nameServers(ctx), func(ctx context.Context, s server) (protocol.ClusterInfo, error) {
 		answer, err := a.ask(ctx, s, protocol.GetCluster{}.Frame())
 		if err != nil {
 			return protocol.ClusterInfo{}, err
+		}
+		if after > 0 {
+			time.AfterFunc(after, enough)
 		}
 		return protocol.ParseClusterInfo(answer)
 	})
@@ -105,7 +116,7 @@ func (a *Admin) someBrokers(ctx context.Context, op string, only []string) ([]Br
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("admin: %s: no broker has reported to the name servers: wait until one has, or check their addresses", op)
+		return nil, noBrokers(op)
 	}
 	if len(only) == 0 {
 		return all, nil
@@ -124,6 +135,10 @@ func (a *Admin) someBrokers(ctx context.Context, op string, only []string) ([]Br
 		}
 	}
 	return some, nil
+}
+
+func noBrokers(op string) error {
+	return fmt.Errorf("admin: %s: no broker has reported to the name servers: wait until one has, or check their addresses", op)
 }
 
 func masters(brokers []Broker) []server {

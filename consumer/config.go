@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/dynconf"
 	"github.com/rocketkit/rocketkit/internal/engine"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/tenant"
@@ -35,6 +36,10 @@ type Config struct {
 	// setting.
 	Retries int
 
+	// MaxAttempts is the most attempts that a settings document may ask for that isn't signed, see [Settings]. 0 means 16
+	// times what Retries come to with the first; at most 10,000. More on this at Topic.Bounds.
+	MaxAttempts int
+
 	// Drain is how long running handlers may go on after the end of Run's context, before theirs ends too. For as long
 	// another member that gains a queue waits for those that run here; what takes longer is delivered to it again.
 	// 0 means 30 s; negative means not at all.
@@ -50,6 +55,10 @@ type Config struct {
 	// BatchMiddleware wraps the batch handlers of all topics; the first is the outermost. An empty slice that isn't nil
 	// says that they need none beside a Middleware.
 	BatchMiddleware []BatchMiddleware
+
+	// Settings is where the group's settings document comes from, which changes the Topics' settings while the Consumer
+	// runs. Nil means from the name servers, and nowhere when the Client's Settings.Off says so.
+	Settings dynconf.Source
 
 	adjust func(*engine.Config)
 }
@@ -99,6 +108,10 @@ type Topic struct {
 	// use; a compressed message is decompressed for it once more. A message of which Key panics fails with that on each
 	// attempt, among those that have no key.
 	Key func(*rocketkit.Message) string
+
+	// Bounds are how far a settings document may move these settings that isn't signed. The zero value means up to 16 times
+	// the numbers here.
+	Bounds Bounds
 }
 
 // What zero values mean.
@@ -108,20 +121,10 @@ const (
 	DefaultDrain   = 30 * time.Second
 )
 
-const maxWorkers = 1 << 16
-
-// Start is where a group begins that has no offsets yet: Latest, Earliest or At.
-type Start struct{ at engine.Start }
-
-// Latest begins with what is sent after Run has joined the group. It is the zero Start.
-func Latest() Start { return Start{} }
-
-// Earliest begins with the oldest message that the brokers still have.
-func Earliest() Start { return Start{engine.Start{Where: engine.StartEarliest}} }
-
-// At begins with the first message stored at t or after, by the brokers' clocks. Brokers before 5.0 find the nearest
-// message instead, so that a queue may begin with one that is earlier.
-func At(t time.Time) Start { return Start{engine.Start{Where: engine.StartTime, Time: t}} }
+const (
+	maxWorkers     = 1 << 16
+	defaultRetries = 16 // of a group, unless an operator has changed it (SubscriptionGroupConfig.retryMaxTimes)
+)
 
 func configError(field, format string, args ...any) error {
 	return fmt.Errorf("consumer: %s: %s: %w", field, fmt.Sprintf(format, args...), rocketkit.ErrConfig)
@@ -144,6 +147,9 @@ func (c Config) engineConfig(names tenant.Names) (engine.Config, error) {
 	}
 	if c.Retries > math.MaxInt32 {
 		return none, configError("Retries", "%d is more than a broker can count to, %d", c.Retries, math.MaxInt32)
+	}
+	if c.MaxAttempts < 0 || c.MaxAttempts > maxAttempts {
+		return none, configError("MaxAttempts", "%d is not between 1 and %d; 0 means %d times as many as Retries come to", c.MaxAttempts, maxAttempts, boundFactor)
 	}
 	if c.Start.at.Where == engine.StartTime && c.Start.at.Time.IsZero() {
 		return none, configError("Start", "At the zero time; use Earliest to begin with the oldest message")
@@ -178,6 +184,9 @@ func (c Config) engineTopic(name string, names tenant.Names) (engine.Topic, erro
 		return none, err
 	}
 	if err := t.checkWorkers(field); err != nil {
+		return none, err
+	}
+	if err := t.Bounds.validate(field + ".Bounds"); err != nil {
 		return none, err
 	}
 	if !t.Order.valid() {

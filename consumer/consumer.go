@@ -3,9 +3,12 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/rocketkit/rocketkit"
+	"github.com/rocketkit/rocketkit/dynconf"
+	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/engine"
 	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/internal/trace"
@@ -18,6 +21,8 @@ type Consumer struct {
 	trace  *trace.Recorder // nil when off
 	ran    atomic.Bool
 
+	live      *live
+	follower  *dynconf.Follower // nil when it follows no document
 	telemetry *telemetry.Handler
 }
 
@@ -40,16 +45,30 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if recorder != nil {
 		settings.Hooks = append(settings.Hooks, recorder)
 	}
-	e, err := engine.New(view, settings)
-	if err != nil {
+	c := &Consumer{group: cfg.Group, trace: recorder, telemetry: meter, live: newLive(cfg, settings, logOf(view, cfg.Group))}
+	settings.Properties = c.properties
+	if c.engine, err = engine.New(view, settings); err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)
 	}
-	return &Consumer{group: cfg.Group, engine: e, trace: recorder, telemetry: meter}, nil
+	c.live.engine = c.engine
+	c.follower = newFollower(client, cfg, c.live)
+	return c, nil
+}
+
+// logOf is where what concerns a group is logged.
+func logOf(view *cluster.View, group string) *slog.Logger {
+	log := view.Log().With("group", group)
+	if tenant := view.Names.Tenant(); tenant != "" {
+		log = log.With("tenant", tenant)
+	}
+	return log
 }
 
 // Run joins the group and consumes until ctx ends. Then it drains: nothing new starts, running handlers may finish
 // within Config.Drain, what they finished is committed, and the member leaves the group, so that the others take over its
 // queues at once. It returns nil after a drain that settled all it had begun.
+//
+// The group's settings document, if there is one, is in force before the group is joined; Run waits a second at most for it.
 //
 // While no name server or no broker answers it waits, logs why, and shows it in Stats. A topic that doesn't exist is an
 // error (rocketkit.ErrNoRoute), as is a second Run (rocketkit.ErrClosed).
@@ -59,6 +78,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	defer c.telemetry.Watch(c.shown)()
 	defer c.trace.Close(context.WithoutCancel(ctx))
+	defer c.follow(ctx)()
 	if err := c.engine.Run(ctx); err != nil {
 		return fmt.Errorf("consumer: group %s: %w", c.group, err)
 	}

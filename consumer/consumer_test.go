@@ -215,7 +215,8 @@ func TestStats(t *testing.T) {
 		}
 		orders.Longest, orders.LastErrorTime, orders.Times = consumer.RunningHandler{}, time.Time{}, consumer.HandlerTimes{}
 		if want := (consumer.TopicStats{
-			Workers: 2, MaxWorkers: 2, Active: 2, Waiting: 1, Cached: 3, CachedBytes: 3, Handled: 1, Failed: 1, LastError: "drop: no good",
+			Workers: 2, MaxWorkers: 2, Active: 2, Waiting: 1, Cached: 3, CachedBytes: 3, Handled: 1, Failed: 1, LastError: "drop: no good", Timeout: time.Minute,
+			From: consumer.Origins{Workers: "code", MaxWorkers: "code", Timeout: "code", Paused: "code"},
 		}); fmt.Sprint(orders) != fmt.Sprint(want) {
 			t.Errorf("orders: %+v, want %+v", orders, want)
 		}

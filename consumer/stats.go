@@ -13,6 +13,11 @@ type Stats struct {
 	Unsettled  int                   // messages that failed and that their broker hasn't taken back yet; tried again each second
 	Topics     map[string]TopicStats // by logical name
 
+	Attempts     int    // how often a message is delivered at most; 0: as often as the group's setting on the broker says
+	AttemptsFrom Origin // who says so
+
+	Settings SettingsStats
+
 	OffsetsError string // why the last call of Config.Offsets failed; empty when it worked, and without Offsets
 
 	// Differing are the members of the group that don't subscribe to the same topics by the same Tags or SQL, so that
@@ -32,7 +37,7 @@ type Difference struct {
 // messages are handled by the pools of the topics they were sent to, so it has no workers. But for Workers, all count
 // messages, also where they are handled in batches.
 type TopicStats struct {
-	Workers     int    // how many messages, or batches, may be handled at once
+	Workers     int    // how many messages, or batches, may be handled at once, unless it is paused
 	MaxWorkers  int    // and how many while messages wait; as many as Workers when their number is fixed
 	Active      int    // how many are; more than Workers once the pool has grown
 	Waiting     int    // received, and waiting for a worker
@@ -41,6 +46,10 @@ type TopicStats struct {
 	Handled     int64  // acknowledged since Run began
 	Failed      int64  // handler errors since Run began, verdicts and panics included
 	LastError   string // the newest of them; empty when there was none
+
+	Paused  bool          // no handler is called
+	Timeout time.Duration // of a handler; 0 means none
+	From    Origins       // who says so, and how many Workers there are
 
 	LastErrorTime time.Time
 	Times         HandlerTimes   // of the handlers that have returned recently
@@ -96,14 +105,17 @@ func (c *Consumer) Stats() Stats {
 	s := Stats{
 		State: now.State.String(), WaitingFor: now.Waits, Unsettled: now.Unsettled,
 		Topics: make(map[string]TopicStats, len(now.Topics)), OffsetsError: now.OffsetsError,
+		Attempts: now.Retries + 1, Settings: c.settings(),
 	}
+	origins, counted := c.live.from()
+	s.AttemptsFrom = counted
 	for _, d := range now.Differing {
 		s.Differing = append(s.Differing, Difference(d))
 	}
 	for name, t := range now.Topics {
 		topic := TopicStats{
 			Workers: t.Workers, MaxWorkers: t.MaxWorkers, Active: t.Active, Waiting: t.Waiting,
-			Cached: t.Cached, CachedBytes: t.CachedBytes,
+			Cached: t.Cached, CachedBytes: t.CachedBytes, Paused: t.Paused, Timeout: t.Timeout, From: origins[name],
 			Handled: t.Handled, Failed: t.Failed, LastError: t.LastError, LastErrorTime: t.LastErrorTime,
 			Times: HandlerTimes(t.Times), Longest: RunningHandler(t.Longest),
 			Queues: make([]QueueStats, len(t.Queues)),

@@ -114,6 +114,7 @@ func (c *Cluster) Config() rocketkit.Config {
 		Instance:    k.instance,
 		Dial:        k.dial,
 		Logger:      c.cfg.Logger,
+		Settings:    rocketkit.Settings{CacheDir: "off"}, // one test's settings are none of the next one's
 	}
 }
 

@@ -25,7 +25,13 @@ Which cluster, and as whom, comes from the environment, as for every program on 
   ROCKETKIT_NAMESRV     host:port of the name servers, several joined by ';' (or --namesrv), or
                         ROCKETKIT_NAMESRV_URL, an address server that tells them
   ROCKETKIT_ACCESS_KEY  and ROCKETKIT_SECRET_KEY, or their _FILE forms, where brokers have ACLs
-  ROCKETKIT_TLS         on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it`,
+  ROCKETKIT_TLS         on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it
+  ROCKETKIT_TENANT      the tenant whose groups pool and conf are about (or --tenant)
+  ROCKETKIT_SETTINGS_KEYS  the public keys that settings must be signed with, where services ask for that
+
+It ends with status 0 when all was done, 1 when something failed, 2 when it was called wrongly, 3 when you said no, and,
+where it has written settings, 4 when they are in force but a name server has missed them, 5 when not every live instance
+has applied them in time.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
@@ -37,7 +43,7 @@ Which cluster, and as whom, comes from the environment, as for every program on 
 	shared := &connection{console: c}
 	command.PersistentFlags().StringVar(&shared.nameServers, "namesrv", "", "name servers, host:port joined by ';' (default $ROCKETKIT_NAMESRV, or as $ROCKETKIT_NAMESRV_URL tells)")
 	_ = command.RegisterFlagCompletionFunc("namesrv", cobra.NoFileCompletions) // the flag exists
-	command.AddCommand(tenantCommand(shared))
+	command.AddCommand(poolCommand(shared), confCommand(shared), keysCommand(shared), tenantCommand(shared))
 	return command
 }
 
@@ -55,13 +61,29 @@ type connection struct {
 	nameServers string
 }
 
-// open opens a client without a tenant, whatever ROCKETKIT_TENANT says: operators see names as brokers do.
-func (c *connection) open() (*rocketkit.Client, error) {
+// open opens a client for a tenant, whatever ROCKETKIT_TENANT says; "" sees names as brokers do.
+func (c *connection) open(tenant string) (*rocketkit.Client, error) {
+	// What an operator must know is in the errors; connections that come and go are not.
+	return c.openLogging(tenant, slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// openQuietly is open for a shell's completion, which would show what is logged.
+func (c *connection) openQuietly(tenant string) (*rocketkit.Client, error) {
+	return c.openLogging(tenant, slog.DiscardHandler)
+}
+
+func (c *connection) openLogging(tenant string, log slog.Handler) (*rocketkit.Client, error) {
 	cfg, err := rocketkit.FromEnv(func(name string) (string, bool) {
 		switch {
 		case name == "ROCKETKIT_NAMESRV" && c.nameServers != "":
 			return c.nameServers, true
-		case name == "ROCKETKIT_NAMESRV_URL" && c.nameServers != "", name == "ROCKETKIT_TENANT", name == "ROCKETKIT_TRACE", name == "ROCKETKIT_TRACE_TOPIC":
+		case name == "ROCKETKIT_NAMESRV_URL" && c.nameServers != "":
+			return "", false
+		}
+		switch name {
+		case "ROCKETKIT_TENANT":
+			return tenant, true
+		case "ROCKETKIT_TRACE", "ROCKETKIT_TRACE_TOPIC", "ROCKETKIT_SETTINGS", "ROCKETKIT_SETTINGS_CACHE": // of consumers and producers
 			return "", false
 		}
 		return c.console.lookup(name)
@@ -69,8 +91,7 @@ func (c *connection) open() (*rocketkit.Client, error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	// What an operator must know is in the errors; connections that come and go are not.
-	cfg.Logger = slog.New(slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	cfg.Logger = slog.New(log)
 	return rocketkit.Open(cfg)
 }
 

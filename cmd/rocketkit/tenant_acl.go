@@ -105,7 +105,7 @@ func (a *tenantACL) check() error {
 
 // set shows what differs on the brokers, asks, and sets it.
 func (a *tenantACL) set(ctx context.Context, in io.Reader, out io.Writer, rules []admin.AccessRule) error {
-	client, err := a.shared.open()
+	client, err := a.shared.open("")
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Command demo shows two tenants run the same service on the same topic names of one RocketMQ cluster, and what each
-// of them sent, received, retried and gave up on.
+// of them sent, received, retried and gave up on. Meanwhile the pool of one is resized from outside.
 //
 // It runs on an in-process cluster, which needs nothing but Go. With REAL=1 it starts a real RocketMQ, which needs Java
 // and Maven; with NAMESRV=host:port it uses that one, where it creates and afterwards deletes what belongs to the tenants
@@ -50,8 +50,14 @@ func demo(ctx context.Context, n int, out io.Writer) (err error) {
 		tenants = append(tenants, newTenant(n, map[string]string{
 			"ROCKETKIT_NAMESRV": nameServers,
 			"ROCKETKIT_TENANT":  name,
+
+			// Whatever is set here: the settings that one of them gets are followed, and don't outlive the demo.
+			"ROCKETKIT_SETTINGS":       "on",
+			"ROCKETKIT_SETTINGS_KEYS":  "",
+			"ROCKETKIT_SETTINGS_CACHE": "off",
 		}))
 	}
+	tenants[0].more = 48 // while it works
 	err = watch(ctx, tenants, out)
 	printTable(out, tenants)
 	if err != nil {

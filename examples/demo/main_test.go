@@ -21,8 +21,9 @@ func TestDemo(t *testing.T) {
 	}
 	for _, line := range []string{
 		"demo-red  [========================================] 200 of 200 orders settled",
-		"   demo-red   200      198            20             2                  0",
-		"  demo-blue   200      198            20             2                  0",
+		"   demo-red   200      198            20             2                  0       48",
+		"  demo-blue   200      198            20             2                  0       16",
+		"demo-red was given 48 workers in place of 16 while it worked",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in:\n%s", line, out.String())

@@ -69,9 +69,16 @@ func isTerminal(out io.Writer) bool {
 func printTable(to io.Writer, tenants []*tenant) {
 	fmt.Fprintf(to, "\ntopic %q, group %q, for two tenants at once:\n\n", topic, group)
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "tenant\tsent\thandled\tretried once\tdead letters\tof another tenant\t")
+	fmt.Fprintln(table, "tenant\tsent\thandled\tretried once\tdead letters\tof another tenant\tworkers\t")
 	for _, t := range tenants {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", t.name, t.sent.Load(), t.handled.Load(), t.retried.Load(), t.letters.Load(), t.foreign.Load())
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			t.name, t.sent.Load(), t.handled.Load(), t.retried.Load(), t.letters.Load(), t.foreign.Load(), t.workers)
 	}
 	table.Flush()
+	for _, t := range tenants {
+		if t.effect > 0 {
+			fmt.Fprintf(to, "\n%s was given %d workers in place of %d while it worked: they were there %v after they were written\n",
+				t.name, t.more, workers, t.effect.Round(time.Millisecond))
+		}
+	}
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/dynconf"
 	"github.com/rocketkit/rocketkit/producer"
 )
 
 const (
-	topic = "orders"
-	group = "billing"
+	topic   = "orders"
+	group   = "billing"
+	workers = 16 // that the program sets
 )
 
 // tenant is one run of the service, configured by its environment alone.
@@ -28,6 +30,10 @@ type tenant struct {
 	name   string
 	lookup func(string) (string, bool)
 	orders int
+	more   int // workers that an operator gives it meanwhile; 0: none does
+
+	workers int           // it had in the end
+	effect  time.Duration // from writing more to having them
 
 	sent, handled, retried, letters, foreign atomic.Int64
 
@@ -69,7 +75,7 @@ func (t *tenant) run(ctx context.Context) error {
 	c, err := consumer.New(client, consumer.Config{
 		Group:  group,
 		Start:  consumer.Earliest(),
-		Topics: map[string]consumer.Topic{topic: {Handler: t.onOrder, Workers: 16}},
+		Topics: map[string]consumer.Topic{topic: {Handler: t.onOrder, Workers: workers}},
 	})
 	if err != nil {
 		return err
@@ -83,8 +89,12 @@ func (t *tenant) run(ctx context.Context) error {
 		if err := t.send(ctx, client); err != nil {
 			return err
 		}
+		if err := t.resize(ctx, a, c); err != nil {
+			return err
+		}
 		return t.awaitSettled(ctx)
 	})
+	defer func() { t.workers = c.Stats().Topics[topic].Workers }()
 	return both.Wait()
 }
 
@@ -106,6 +116,32 @@ func (t *tenant) send(ctx context.Context, client *rocketkit.Client) error {
 		})
 	}
 	return senders.Wait()
+}
+
+// resize does what an operator does with "rocketkit pool set -t orders --workers 48", and waits until the pool has them.
+func (t *tenant) resize(ctx context.Context, a *admin.Admin, c *consumer.Consumer) error {
+	if t.more == 0 {
+		return nil
+	}
+	select {
+	case <-c.Ready():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	began := time.Now()
+	draft := admin.SettingsDraft{Spec: fmt.Appendf(nil, `{"topics":{%q:{"workers":%d}}}`, topic, t.more), By: "the demo"}
+	if written, err := a.Settings(group).Write(ctx, draft, nil); written.Document.Rev == 0 {
+		return err // else a name server may have missed it, and it counts all the same
+	}
+	for c.Stats().Topics[topic].Workers != t.more {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: not %d workers: %s: %w", t.name, t.more, c.Stats().Settings.Error, context.Cause(ctx))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	t.effect = time.Since(began)
+	return nil
 }
 
 // onOrder is the service's handler: some orders fail once, a few can never be handled.
@@ -163,7 +199,9 @@ func (t *tenant) check() error {
 func (t *tenant) cleanUp(ctx context.Context, a *admin.Admin) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := errors.Join(a.DeleteTopic(ctx, topic), a.DeleteGroup(ctx, group, admin.Retry, admin.DeadLetters))
+	id, settings := dynconf.ID{Tenant: t.name, Group: group}, a.KV(dynconf.Namespace)
+	err := errors.Join(a.DeleteTopic(ctx, topic), a.DeleteGroup(ctx, group, admin.Retry, admin.DeadLetters),
+		settings.Delete(ctx, id.Key()), settings.Delete(ctx, id.PreviousKey()))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: not all cleaned up: %v\n", t.name, err)
 	}

@@ -40,6 +40,8 @@ type Cluster struct {
 
 	background background
 	checkers   checkers
+	poller     pollerSlot
+	origin     string
 
 	replies       replies
 	introductions introductions
@@ -57,6 +59,7 @@ func New(cfg Config) *Cluster {
 		cfg.Dial = Dialer{}.DialContext
 	}
 	c := &Cluster{cfg: cfg, life: ctx, stop: stop, background: background{ctx: ctx}}
+	c.origin = origin(cfg)
 	c.keys = c.NewKeys(cfg.Credentials)
 	c.members.init()
 	c.outages.init()
@@ -83,6 +86,7 @@ func New(cfg Config) *Cluster {
 // Close ends the heartbeat and closes every socket; requests under way fail. It doesn't unregister members: each leaves
 // by its own Leave before.
 func (c *Cluster) Close() error {
+	c.poller.close()
 	c.names.close()
 	c.stop()
 	c.replies.close()

@@ -22,7 +22,7 @@ const beyondRetries = 1 << 20
 // send-back fails. Brokers of 5.x make a dead letter of it, whatever its attempts, since the group holds queue locks
 // (AbstractSendMessageProcessor.handleRetryAndDLQ); those before retry it. When the broker takes it neither way, the
 // message is lost, which the log says; its queue goes on.
-func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
+func (e *Engine) storeAnew(ctx context.Context, t task, level, most int32) error {
 	properties := protocol.AppendProperty(nil, protocol.PropertyOriginMessageID, originID(t.raw))
 	if _, retried := t.raw.Properties.Get(protocol.PropertyRetryTopic); !retried {
 		properties = protocol.AppendProperty(properties, protocol.PropertyRetryTopic, t.raw.Topic)
@@ -44,7 +44,7 @@ func (e *Engine) storeAnew(ctx context.Context, t task, level int32) error {
 	answer, err := e.call(ctx, t.queue.id.Broker, t.queue.id.Topic, protocol.SendMessage{
 		ProducerGroup: e.group, Topic: e.retry.physical, SysFlag: t.raw.SysFlag &^ (protocol.SysBornV6 | protocol.SysStoreV6),
 		BornTime: t.raw.BornMillis, Flag: t.raw.Flag, Properties: properties, ReconsumeTimes: times,
-		MaxReconsumeTimes: int32(max(e.cfg.Retries, 0)), BrokerName: t.queue.id.Broker, Body: t.raw.Body,
+		MaxReconsumeTimes: most, BrokerName: t.queue.id.Broker, Body: t.raw.Body,
 	}.Frame())
 	if err != nil {
 		return err

@@ -100,6 +100,26 @@ func (b *batcher) sweep() {
 	})
 }
 
+// withdraw takes out what is asked for, in order.
+func (b *batcher) withdraw(which func(*task) bool) (taken []task) {
+	b.change(func() {
+		kept, wasDue := b.pending[:0], b.due
+		for i := range b.pending {
+			if p := &b.pending[i]; !which(&p.task) {
+				kept = append(kept, *p)
+				continue
+			}
+			taken = append(taken, b.pending[i].task)
+			if i < wasDue {
+				b.due--
+			}
+		}
+		clear(b.pending[len(kept):])
+		b.pending = kept
+	})
+	return taken
+}
+
 // stop ends the timer; what waits stays.
 func (b *batcher) stop() {
 	b.change(func() { b.stopped = true })
@@ -145,10 +165,13 @@ func (b *batcher) look(now time.Time) (tokens int) {
 	return tokens
 }
 
-// sweep has the batchers look for messages of windows that were just retired.
+// sweep has batchers and paused topics look for messages of windows that were just retired.
 func (e *Engine) sweep() {
 	for _, t := range e.batched {
 		t.batches.sweep()
+	}
+	for _, t := range e.topics {
+		t.dropEnded()
 	}
 }
 

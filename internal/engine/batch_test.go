@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -406,9 +407,10 @@ func TestFailedBatchWithoutBroker(t *testing.T) {
 		r := newRig(t)
 		r.Topic(topicT, 1)
 		r.Send(topicT, 0, numbered("m", 200)...)
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		r.Script(func(_ *scriptedConn, req *frame.Frame) *frame.Frame {
-			if req.Code == protocol.ReqSendBack && away {
+			if req.Code == protocol.ReqSendBack && away.Load() {
 				return noAnswer
 			}
 			return nil
@@ -425,7 +427,7 @@ func TestFailedBatchWithoutBroker(t *testing.T) {
 		if after := b.seen()[1].after - b.seen()[0].after; after > 4*time.Second {
 			t.Errorf("the second batch came %v after the first", after)
 		}
-		away = false
+		away.Store(false)
 		eventually(t, "all again", func() bool { return len(b.sorted()) == 400 })
 		e.mustStop()
 		if got := r.Offset(groupG, topicT, 0); got != 200 {

@@ -84,6 +84,25 @@ func (a *allowance) add(bytes int64) {
 	wakeAll(woken)
 }
 
+// resize changes how many messages there is room for.
+func (b *budget) resize(maxMessages int) {
+	b.mu.Lock()
+	b.maxMessages = maxMessages
+	var woken []chan struct{}
+	if b.hasRoom() {
+		woken, b.parked = b.parked, nil
+	}
+	b.mu.Unlock()
+	wakeAll(woken)
+}
+
+// hasOwnRoom tells whether the topic may hold more, whatever the others hold.
+func (b *budget) hasOwnRoom() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hasRoom()
+}
+
 func (b *budget) held() (messages int, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -19,6 +19,8 @@ type Config struct {
 	Offsets Offsets       // nil: on the brokers alone
 	Hooks   []hook.Handler
 
+	Properties func() map[string]string // what running info has besides; nil: nothing
+
 	// Broadcast has every member receive all messages (RocketMQ's model BROADCASTING): it owns all queues, without locks.
 	// Brokers keep no positions then, so Offsets is required. What fails isn't retried but dropped; where an order is kept
 	// that is once it has been retried in its place as often as Retries says.

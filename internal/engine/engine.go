@@ -34,6 +34,9 @@ type Engine struct {
 	directs     *window // the messages that brokers have had handled directly
 	keep        *keeper // nil when offsets are kept on the brokers alone
 
+	setting    sync.Mutex   // held while a topic is set
+	retriesNow atomic.Int64 // as Config.Retries
+
 	epoch   time.Time // when it was made
 	started time.Time
 	ready   chan struct{}
@@ -81,6 +84,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 	if view.Names.Tenant() != "" {
 		e.log = e.log.With("tenant", view.Names.Tenant())
 	}
+	e.SetRetries(cfg.Retries)
 	if err := e.subscribe(); err != nil {
 		return nil, err
 	}

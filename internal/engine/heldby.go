@@ -37,6 +37,9 @@ func (q *queue) limit(w *window) string {
 	if q.engine.paused.Load() {
 		return "the consumer is paused"
 	}
+	if q.topic.live.paused.Load() {
+		return "the topic is paused"
+	}
 	if w.held() >= maxSpan {
 		return fmt.Sprintf("window full: %d messages received from offset %d on, the oldest that isn't finished", w.held(), w.floor())
 	}
@@ -46,12 +49,12 @@ func (q *queue) limit(w *window) string {
 // full says which bound of the topic's memory is reached; empty when none is.
 func (b *budget) full() string {
 	b.mu.Lock()
-	messages, bytes := b.messages, b.bytes
+	messages, bytes, most := b.messages, b.bytes, b.maxMessages
 	b.mu.Unlock()
 	switch {
 	case messages == 0:
 		return ""
-	case messages >= b.maxMessages:
+	case messages >= most:
 		return fmt.Sprintf("budget full: the topic holds %d messages, as many as it may", messages)
 	case bytes >= b.maxBytes:
 		return fmt.Sprintf("budget full: the topic holds %d MiB of messages, as much as it may", bytes>>20)
@@ -83,6 +86,8 @@ func (q *queue) holder(w *window, counts counts, anyway bool) string {
 		return fmt.Sprintf("a failing message at offset %d or behind, which its broker hasn't taken back yet", w.floor())
 	case counts.waiting > 0 && q.topic.pool != nil:
 		return q.topic.busy()
+	case counts.waiting > 0 && q.engine.pausedTopics() != "":
+		return "retried messages wait for paused topics: " + q.engine.pausedTopics()
 	}
 	return ""
 }
@@ -91,8 +96,8 @@ func (q *queue) holder(w *window, counts counts, anyway bool) string {
 func (t *topic) busy() string {
 	s := t.pool.Stats()
 	switch {
-	case s.Max == 0:
-		return "paused: the topic has no workers"
+	case t.live.paused.Load():
+		return "" // its queues say so
 	case s.Waiting == 0 || time.Since(s.Oldest) < slow:
 		return ""
 	}

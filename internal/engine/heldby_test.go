@@ -39,7 +39,7 @@ func TestHeldBy(t *testing.T) {
 		"full budget":     heldByBudget,
 		"full window":     heldByWindow,
 		"busy workers":    heldByWorkers,
-		"no workers":      heldByPause,
+		"paused topic":    heldByPause,
 		"failing message": heldByFailing,
 		"being given up":  heldByGivingUp,
 	} {
@@ -137,12 +137,12 @@ func heldByWorkers(r *rig) {
 
 func heldByPause(r *rig) {
 	e := r.run(config((&got{}).handle))
-	e.topics[topicT].pool.Resize(0, 0)
-	e.wantHeld("paused, with nothing to do", "")
+	e.Set("t", Live{Workers: 1, Paused: true})
+	e.wantHeld("paused, with nothing to do", "the topic is paused")
 	r.Send(topicT, 0, "m")
 	time.Sleep(time.Second)
-	e.wantHeld("paused", "paused: the topic has no workers")
-	e.topics[topicT].pool.Resize(1, 1)
+	e.wantHeld("paused", "the topic is paused")
+	e.Set("t", Live{Workers: 1})
 	e.wantHeld("going on", "")
 }
 
@@ -216,7 +216,7 @@ func TestRunningInfo(t *testing.T) {
 		for name, want := range map[string]string{
 			protocol.RunningConsumeType: "CONSUME_PASSIVELY", protocol.RunningOrderly: "false", protocol.RunningCorePool: "8",
 			protocol.RunningStartTime: fmt.Sprint(e.started.UnixMilli()),
-			"pool t":                  "core=3 max=7 active=1 waiting=0", "pool u": "core=5 max=5 active=0 waiting=0",
+			"pool t":                  "core=3 max=7 active=1 waiting=0 paused=false timeout=none", "pool u": "core=5 max=5 active=0 waiting=0 paused=false timeout=none",
 		} {
 			if got := info.Properties[name]; got != want {
 				t.Errorf("property %s is %q, want %q", name, got, want)

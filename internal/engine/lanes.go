@@ -45,7 +45,10 @@ func newLanes(t *topic, held func() bool) *lanes {
 func (q *queue) windowAt(position int64) *window {
 	w := newWindow(position)
 	if w.onEnd = q.engine.sweep; q.lanes != nil {
-		w.onEnd = func() { q.lanes.ended(w) }
+		w.onEnd = func() {
+			q.lanes.ended(w)
+			q.topic.dropEnded()
+		}
 	}
 	return w
 }
@@ -69,7 +72,7 @@ func (l *lanes) add(tasks []task) {
 		l.ready = append(l.ready, *t)
 	}
 	l.mu.Unlock()
-	l.topic.pool.Put(l.ready...)
+	l.topic.put(l.ready...)
 	clear(l.ready)
 	l.ready = l.ready[:0]
 }
@@ -133,7 +136,7 @@ func (o *lane) goOn() {
 
 // put puts a message that is out into the pool. One that has stopped handles nothing more.
 func (l *lanes) put(t task) {
-	for ok := true; ok && !l.topic.pool.Put(t); {
+	for ok := true; ok && !l.topic.put(t); {
 		l.mu.Lock()
 		l.giveUp(&t)
 		t, ok = l.pop(t.lane)

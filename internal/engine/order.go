@@ -28,10 +28,10 @@ const (
 // retries is how often a failing message may be tried again: where the configuration leaves it to the group's setting on
 // the brokers, what RocketMQ has that be at first.
 func (e *Engine) retries() int32 {
-	if e.cfg.Retries < 0 {
-		return defaultRetries
+	if now := e.retriesNow.Load(); now >= 0 {
+		return int32(now)
 	}
-	return int32(e.cfg.Retries)
+	return defaultRetries
 }
 
 // enqueue hands the topic's runner messages of one queue, in the order of their offsets. It keeps the slice.
@@ -40,10 +40,11 @@ func (t *topic) enqueue(tasks []task) {
 	case len(tasks) == 0:
 	case t.batches != nil:
 		t.batches.add(tasks)
+		t.dropLate(tasks)
 	case tasks[0].queue.lanes != nil:
 		tasks[0].queue.lanes.add(tasks)
 	default:
-		t.pool.Put(tasks...)
+		t.put(tasks...)
 	}
 }
 

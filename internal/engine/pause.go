@@ -7,7 +7,5 @@ func (e *Engine) Pause() { e.paused.Store(true) }
 // Resume undoes Pause.
 func (e *Engine) Resume() {
 	e.paused.Store(false)
-	for _, q := range e.allQueues() {
-		wake(q.room)
-	}
+	e.wakeQueues(nil)
 }

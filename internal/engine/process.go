@@ -136,7 +136,7 @@ func (e *Engine) judge(t task, o *outcome) (level int32, done bool) {
 		becomes, done = "is dropped", true
 	case e.cfg.Broadcast:
 		becomes, done = "is dropped: what every member receives isn't retried", true
-	case o.Action == DeadLetter, e.cfg.Retries == 0:
+	case o.Action == DeadLetter, e.retriesNow.Load() == 0:
 		becomes, level = "goes to the dead-letter topic", levelDeadLetter
 	case o.Delay >= 0:
 		level = delayLevel(o.Delay)

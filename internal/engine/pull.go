@@ -29,7 +29,7 @@ func (q *queue) pull(ctx context.Context) error {
 	if err != nil || q.unsure.Load() {
 		return err
 	}
-	if q.engine.paused.Load() && !result.IsReset() {
+	if q.pullsNothing() && !result.IsReset() {
 		return nil // what it brought is asked for again, then
 	}
 	if doubted, master := q.doubted(r, address, &result, position); doubted {
@@ -114,13 +114,16 @@ func (q *queue) hasRoom() bool {
 	if q.reset.Swap(false) || q.unsure.Load() {
 		return true
 	}
-	if q.engine.paused.Load() {
+	if q.pullsNothing() {
 		return false
 	}
 	if q.topic.budget.admits(q.room) && q.current().within(maxSpan, q.room) {
 		return true
 	}
 	q.engine.flush(q.topic) // batches that wait for more would wait for what can't come
+	if q.topic == q.engine.retry {
+		q.engine.spill(q)
+	}
 	return false
 }
 

@@ -88,8 +88,8 @@ func (s *seats) running(each func(*handlerContext)) {
 func (e *Engine) begin(t task, h *handlerContext) {
 	h.Context, h.topic, h.queue, h.raw, h.offset = e.handlers, t.topic, t.queue, t.raw, t.raw.QueueOffset
 	h.began = e.now()
-	if t.topic.cfg.Timeout > 0 {
-		h.deadline = h.began.Add(t.topic.cfg.Timeout)
+	if timeout := time.Duration(t.topic.live.timeout.Load()); timeout > 0 {
+		h.deadline = h.began.Add(timeout)
 	}
 	h.seat = t.topic.seats.take()
 	pprof.SetGoroutineLabels(h.seat.labels)

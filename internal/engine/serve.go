@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -94,11 +95,14 @@ func (e *Engine) runningInfo() *protocol.ConsumerRunningInfo {
 		workers += s.Workers
 		info.Statuses[t.physical] = t.status(s.Times)
 		if t.pool != nil {
-			info.Properties["pool "+t.name] = fmt.Sprintf("core=%d max=%d active=%d waiting=%d", s.Workers, s.MaxWorkers, s.Active, s.Waiting)
+			info.Properties["pool "+t.name] = s.pool()
 		}
 		s.describe(t.name, info.UserInfo)
 	}
 	info.Properties[protocol.RunningCorePool] = fmt.Sprint(workers)
+	if e.cfg.Properties != nil {
+		maps.Copy(info.Properties, e.cfg.Properties())
+	}
 	owned, lost := e.ownedAndLost()
 	for _, q := range lost { // those who gain them ask
 		info.Queues[q.id] = q.info(false)
@@ -124,6 +128,16 @@ func (t *topic) status(handlers Times) protocol.ConsumeStatus {
 		ConsumeRT: handlers.millis(), OKTPS: handlers.rate(ok), FailedTPS: handlers.rate(failed),
 		FailedMessages: t.hour.sum(now),
 	}
+}
+
+// pool is a topic's workers in key=value pairs, which package admin reads.
+func (s *TopicSnapshot) pool() string {
+	timeout := "none"
+	if s.Timeout > 0 {
+		timeout = s.Timeout.String()
+	}
+	return fmt.Sprintf("core=%d max=%d active=%d waiting=%d paused=%t timeout=%s",
+		s.Workers, s.MaxWorkers, s.Active, s.Waiting, s.Paused, timeout)
 }
 
 // describe adds what an operator wants to know of a topic and RocketMQ has no field for.

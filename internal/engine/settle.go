@@ -22,8 +22,9 @@ type settler struct {
 }
 
 type unsettled struct {
-	task  task
-	level int32
+	task      task
+	level     int32
+	unhandled bool // it goes back only to wait: that isn't a failure
 }
 
 // add takes a message over from its worker.
@@ -115,9 +116,13 @@ func withoutLost(all []unsettled) (kept []unsettled) {
 }
 
 func (e *Engine) settleAgain(ctx context.Context, u unsettled) error {
-	err := e.sendBack(ctx, u.task, u.level)
+	most := e.retriesSent()
+	if u.unhandled {
+		most = neverDead
+	}
+	err := e.sendBackUpTo(ctx, u.task, u.level, most)
 	if err != nil && isGone(err) {
-		err = e.storeAnew(ctx, u.task, u.level)
+		err = e.storeAnew(ctx, u.task, u.level, most)
 	}
 	if err == nil {
 		u.task.finish()
@@ -127,18 +132,26 @@ func (e *Engine) settleAgain(ctx context.Context, u unsettled) error {
 
 // sendBack has the broker write the message to the group's retry or dead-letter topic (CONSUMER_SEND_MSG_BACK 36).
 func (e *Engine) sendBack(ctx context.Context, t task, level int32) error {
-	_, err := e.invoke(ctx, t.queue.id.Broker, t.queue.id.Topic, e.sendBackFrame(t, level))
+	return e.sendBackUpTo(ctx, t, level, e.retriesSent())
+}
+
+// retriesSent is what brokers are told of the retries a message may have; 0 leaves it to the group's setting there.
+func (e *Engine) retriesSent() int32 { return int32(max(e.retriesNow.Load(), 0)) }
+
+// sendBackUpTo is sendBack for a message that may have so many retries.
+func (e *Engine) sendBackUpTo(ctx context.Context, t task, level, most int32) error {
+	_, err := e.invoke(ctx, t.queue.id.Broker, t.queue.id.Topic, e.sendBackFrame(t, level, most))
 	return err
 }
 
-func (e *Engine) sendBackFrame(t task, level int32) *frame.Frame {
+func (e *Engine) sendBackFrame(t task, level, most int32) *frame.Frame {
 	return protocol.SendBack{
 		Group:             e.group,
 		Offset:            t.raw.CommitLogOffset,
 		DelayLevel:        level,
 		OriginID:          originID(t.raw),
 		OriginTopic:       t.raw.Topic,
-		MaxReconsumeTimes: int32(max(e.cfg.Retries, 0)),
+		MaxReconsumeTimes: most,
 		BrokerName:        t.queue.id.Broker,
 	}.Frame()
 }

@@ -12,6 +12,7 @@ type Snapshot struct {
 	Waits  string // what Starting waits for; empty when for nothing
 	Topics map[string]TopicSnapshot
 
+	Retries   int // as Config.Retries
 	Unsettled int // messages that failed and that the broker hasn't taken back yet
 	Differing []Difference
 
@@ -20,18 +21,18 @@ type Snapshot struct {
 
 // TopicSnapshot is one topic of a Snapshot; the group's retry topic, which has no workers, is among them.
 type TopicSnapshot struct {
-	Workers, MaxWorkers int
-	Size                int // of the pool: how many workers there may be now, Workers or as many more as it has grown by
-	Active, Waiting     int // waiting: pulled, no worker yet
-	Cached              int // pulled and not finished
-	CachedBytes         int64
-	Handled, Failed     int64
-	HeldBack            int64 // how often a queue has stopped pulling for want of room
-	Times               Times
-	Longest             RunningHandler
-	LastError           string
-	LastErrorTime       time.Time
-	Queues              []QueueSnapshot
+	Live                // of topics with workers
+	Size            int // of the pool: how many workers there may be now, Workers or as many more as it has grown by
+	Active, Waiting int // waiting: pulled, no worker yet
+	Cached          int // pulled and not finished
+	CachedBytes     int64
+	Handled, Failed int64
+	HeldBack        int64 // how often a queue has stopped pulling for want of room
+	Times           Times
+	Longest         RunningHandler
+	LastError       string
+	LastErrorTime   time.Time
+	Queues          []QueueSnapshot
 }
 
 // RunningHandler is a handler that runs; zero when none does.
@@ -70,12 +71,16 @@ func (e *Engine) Snapshot() Snapshot {
 	e.mu.Unlock()
 	s.Differing = e.others.differing()
 	s.OffsetsError = e.keep.lastError()
+	s.Retries = int(e.retriesNow.Load())
+	live := e.Live()
 	queues := map[*topic][]QueueSnapshot{}
 	for _, q := range e.allQueues() {
 		queues[q.topic] = append(queues[q.topic], q.snapshot())
 	}
 	for _, t := range e.topics {
-		s.Topics[t.name] = t.snapshot(began, queues[t])
+		topic := t.snapshot(began, queues[t])
+		topic.Live = live[t.name]
+		s.Topics[t.name] = topic
 	}
 	return s
 }
@@ -93,7 +98,7 @@ func (t *topic) snapshot(began time.Time, queues []QueueSnapshot) TopicSnapshot 
 	}
 	if t.pool != nil {
 		p := t.pool.Stats()
-		s.Workers, s.MaxWorkers, s.Size, s.Active, s.Waiting = p.Core, p.Max, p.Workers, p.Active, p.Waiting
+		s.Size, s.Active, s.Waiting = p.Workers, p.Active, p.Waiting
 	}
 	if t.batches != nil { // messages count, not batches
 		s.Waiting, s.Active = t.batches.counts()

@@ -20,6 +20,8 @@ type topic struct {
 	cfg      Topic
 	sub      protocol.SubscriptionData
 	budget   budget
+	live     live
+	set      Live             // under e.setting
 	pool     *pool.Pool[task] // nil for the retry topic
 	batches  *batcher         // nil where messages are handled one by one
 	labels   context.Context  //nolint:containedctx // it carries the pprof labels of the topic's handlers and never ends
@@ -69,10 +71,12 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 	}
 	t := &topic{name: name, physical: physical, cfg: cfg, sub: sub}
 	t.budget = budget{
-		maxMessages: max(minCached, cachedPerWork*max(cfg.Workers, cfg.MaxWorkers)),
+		maxMessages: cfg.room(max(cfg.Workers, cfg.MaxWorkers)),
 		maxBytes:    topicBytes,
 		shared:      &e.bytes,
 	}
+	t.set = Live{Workers: cfg.Workers, MaxWorkers: max(cfg.Workers, cfg.MaxWorkers), Timeout: cfg.Timeout}
+	t.live.timeout.Store(int64(cfg.Timeout))
 	t.seats.group, t.seats.topic = e.cfg.Group, name
 	t.times = newTimes(func() (ok, failed int64) { return t.handled.Load(), t.failed.Load() })
 	t.pulls = newTimes(func() (ok, failed int64) { return t.received.Load(), 0 })
@@ -81,7 +85,6 @@ func newTopic(e *Engine, name, physical string, cfg Topic) (*topic, error) {
 	case cfg.HandleBatch != nil:
 		t.pool = pool.New(cfg.pool(), e.process)
 		t.batches = newBatcher(cfg.BatchSize, cfg.BatchWait, func() { t.pool.Put(task{topic: t}) })
-		t.budget.maxMessages = max(t.budget.maxMessages, min((max(cfg.Workers, cfg.MaxWorkers)+1)*cfg.BatchSize, maxBatched))
 		t.cfg.Handle = handleAlone(cfg.HandleBatch)
 	case cfg.Handle != nil:
 		t.pool = pool.New(cfg.pool(), e.process)

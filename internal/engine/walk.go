@@ -20,8 +20,8 @@ func (e *Engine) walk(t task) {
 			t.lane.goOn()
 		}
 	}()
-	since := time.Now()
-	for n := 1; ; n++ {
+	since, live := time.Now(), &t.topic.live
+	for seen, n := live.changes.Load(), 1; ; n++ {
 		goOn := true
 		switch {
 		case !t.lane.lanes.held():
@@ -45,12 +45,12 @@ func (e *Engine) walk(t task) {
 		if !ok {
 			return
 		}
-		if n%burstMessages == 0 || time.Since(since) > burstTime {
+		if n%burstMessages == 0 || time.Since(since) > burstTime || live.changes.Load() != seen || live.paused.Load() {
 			if lane.lanes.topic.wanted() {
 				lane.lanes.put(next)
 				return
 			}
-			since = time.Now()
+			since, seen = time.Now(), live.changes.Load()
 		}
 		t = next
 	}

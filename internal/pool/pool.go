@@ -164,3 +164,11 @@ func (p *Pool[T]) Stats() Stats {
 	}
 	return s
 }
+
+// Withdraw takes back the waiting items that which asks for, in order; the others keep their places. which must not call
+// the pool.
+func (p *Pool[T]) Withdraw(which func(*T) bool) []T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting.withdraw(which)
+}

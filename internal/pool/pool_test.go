@@ -267,3 +267,28 @@ func stop[T any](t *testing.T, p *Pool[T]) []T {
 	}
 	return rest
 }
+
+// Withdraw takes what waits, and nothing that runs.
+func TestWithdraw(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ran []int
+		p := New(Config{Core: 1}, func(i int) {
+			time.Sleep(time.Second)
+			ran = append(ran, i)
+		})
+		p.Put(0, 1, 2, 3, 4, 5)
+		synctest.Wait()
+		if out := p.Withdraw(func(i *int) bool { return *i%2 == 0 }); !slices.Equal(out, []int{2, 4}) {
+			t.Errorf("took %v", out)
+		}
+		time.Sleep(time.Minute)
+		stop(t, p)
+		if !slices.Equal(ran, []int{0, 1, 3, 5}) {
+			t.Errorf("ran %v", ran)
+		}
+		if out := p.Withdraw(func(*int) bool { return true }); out != nil {
+			t.Errorf("took %v of a stopped pool", out)
+		}
+	})
+}

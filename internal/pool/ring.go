@@ -50,6 +50,25 @@ func (r *ring[T]) drain() []T {
 	return items
 }
 
+// withdraw takes out the items that which asks for, and closes the gaps.
+func (r *ring[T]) withdraw(which func(*T) bool) (items []T) {
+	mask, kept := len(r.slots)-1, 0
+	for i := range r.len {
+		from := &r.slots[(r.head+i)&mask]
+		if which(&from.item) {
+			items = append(items, from.item)
+			continue
+		}
+		r.slots[(r.head+kept)&mask] = *from
+		kept++
+	}
+	for i := kept; i < r.len; i++ {
+		r.slots[(r.head+i)&mask] = slot[T]{}
+	}
+	r.len = kept
+	return items
+}
+
 func (r *ring[T]) grow(need int) {
 	if need <= len(r.slots) {
 		return

@@ -81,3 +81,41 @@ func TestRingAllocatesNothingInSteadyState(t *testing.T) {
 		t.Errorf("%v allocations for each round", n)
 	}
 }
+
+// What is withdrawn is out, in order; the rest stays in its order with its times, and the slots hold no reference.
+func TestRingWithdraws(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var r ring[*int]
+		var rest, times []int
+		for i := range rapid.IntRange(0, 50).Draw(t, "items") {
+			if r.push([]*int{&i}, time.Duration(i)); rapid.Bool().Draw(t, "pop") {
+				r.pop()
+			}
+		}
+		modulus := rapid.IntRange(1, 4).Draw(t, "modulus")
+		before := r.len
+		out := r.withdraw(func(i **int) bool { return **i%modulus == 0 })
+		held := 0
+		for _, s := range r.slots {
+			if s.item != nil {
+				held++
+			}
+		}
+		if len(out)+r.len != before || held != r.len {
+			t.Fatalf("%d of %d are out, %d are left in %d slots", len(out), before, r.len, held)
+		}
+		for k, i := range out {
+			if *i%modulus != 0 || k > 0 && *i <= *out[k-1] {
+				t.Fatalf("%d is out, at place %d", *i, k)
+			}
+		}
+		for r.len > 0 {
+			times = append(times, int(r.oldest()))
+			rest = append(rest, *r.pop())
+		}
+		if !slices.IsSorted(rest) || !slices.Equal(rest, times) || slices.ContainsFunc(rest, func(i int) bool { return i%modulus == 0 }) {
+			t.Fatalf("left: %v, put at %v", rest, times)
+		}
+	})
+}

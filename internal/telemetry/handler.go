@@ -56,7 +56,7 @@ func NewHandler(view *cluster.View, group string) *Handler {
 	tenant := view.Names.Tenant()
 	h.sets.kind = trace.SpanKindConsumer
 	h.sets.attributes = func(l labels) []attribute.KeyValue {
-		attributes := []attribute.KeyValue{attribute.String(keyConsumerGroup, group), attribute.String(keyDestination, l.topic)}
+		attributes := with([]attribute.KeyValue{attribute.String(keyConsumerGroup, group)}, keyDestination, l.topic)
 		if l.operation != "" {
 			attributes = append(attributes, attribute.String(keySystem, system), attribute.String(keyOperation, l.operation))
 		}

@@ -30,6 +30,10 @@ const (
 	consumerWorkers    = "rocketkit.consumer.workers"
 	consumerWorkersMin = "rocketkit.consumer.workers.core"
 	consumerWorkersMax = "rocketkit.consumer.workers.max"
+	consumerPaused     = "rocketkit.consumer.paused"
+
+	settingsRev     = "rocketkit.consumer.settings.rev"
+	settingsRefused = "rocketkit.consumer.settings.refused"
 )
 
 // Kind is a kind of instrument.
@@ -78,6 +82,10 @@ func Instruments() []Instrument {
 		{consumerWorkers, "{worker}", UpDownCounter, "Workers there may be now.", nil},
 		{consumerWorkersMin, "{worker}", UpDownCounter, "Workers there may always be.", nil},
 		{consumerWorkersMax, "{worker}", UpDownCounter, "Workers there may be while messages wait.", nil},
+		{consumerPaused, "{topic}", UpDownCounter, "1 while no handler is called because the topic is paused.", nil},
+
+		{settingsRev, "{revision}", Gauge, "Revision of the settings document that was applied last; 0 while there was none.", nil},
+		{settingsRefused, "{document}", Counter, "Settings documents that were refused, and changed nothing.", nil},
 	}
 }
 

@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/consumer"
+	"github.com/rocketkit/rocketkit/dynconf"
 	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/mqtest"
 	"github.com/rocketkit/rocketkit/producer"
@@ -188,6 +190,47 @@ func TestFlowControlIsCounted(t *testing.T) {
 			r.Errorf("%v pauses, want 1", got)
 		}
 		close(held)
+	})
+}
+
+// Which settings document is in force is shown, and how many were refused; and a topic that is paused.
+func TestSettingsAreShown(t *testing.T) {
+	bubble(t, mqtest.Config{Topics: map[string]int{"red%orders": 1}}, func(r *rig) {
+		id, source := dynconf.ID{Tenant: "red", Group: "billing"}, dynconf.NewMemory()
+		put := func(rev int64, spec string) {
+			text, err := dynconf.Document{Rev: rev, At: time.Now(), Spec: json.RawMessage(spec)}.Encode(id, nil)
+			if err != nil {
+				r.Fatal(err)
+			}
+			source.Set(id, text)
+			synctest.Wait()
+		}
+		r.consume(context.Background(), r.open(r.measured("red")), consumer.Config{
+			Group: "billing", Settings: source, Topics: map[string]consumer.Topic{"orders": {Handler: service}},
+		})
+		shown := func(rev, refused, paused, core float64) {
+			r.Helper()
+			all := r.read()
+			for metric, want := range map[string]float64{
+				"rocketkit.consumer.settings.rev": rev, "rocketkit.consumer.settings.refused": refused,
+				"rocketkit.consumer.paused": paused, "rocketkit.consumer.workers.core": core,
+			} {
+				if got := sum(all[metric], "messaging.consumer.group.name", "billing"); got != want {
+					r.Errorf("%s: %v, want %v: %v", metric, got, want, points(all[metric]))
+				}
+			}
+			if got := sum(all["rocketkit.consumer.settings.refused"], "error.type", "invalid"); got != refused {
+				r.Errorf("%v invalid documents, want %v", got, refused)
+			}
+		}
+		shown(0, 0, 0, 16)
+		put(5, `{"topics":{"orders":{"workers":4,"pause":true}}}`)
+		shown(5, 0, 1, 4)
+		put(6, `{"topics":{"orders":{"workers":-4}}}`)
+		shown(5, 1, 1, 4)
+		put(7, `{}`)
+		shown(7, 1, 0, 16)
+		lowCardinality(r)
 	})
 }
 

@@ -1,5 +1,5 @@
 // Command bench measures rocketkit beside Apache's clients and beside bare loops, on one real broker in one run: consuming,
-// with handlers that do nothing and with handlers that take time, sending, and idling on many topics. make bench runs it.
+// with handlers that do nothing and with handlers that take time, sending, idling on many topics, and how settings travel. make bench runs it.
 //
 // Everyone measured is a process of its own that stays warm over all rounds, and they take turns. The text that -help prints says more.
 package main
@@ -24,7 +24,7 @@ import (
 
 const usage = `bench measures rocketkit beside Apache's clients and bare loops, on a real broker that it starts and ends.
 
-  go run ./test/bench                      everything: some eight minutes (make bench)
+  go run ./test/bench                      everything: some ten minutes (make bench)
   go run ./test/bench -run consume         one section: %s
   go run ./test/bench -run 'consume|send' -rounds 11
   go run ./test/bench -run consume -who rocketkit -cpuprofile cpu.out && go tool pprof -top cpu.out
@@ -43,6 +43,9 @@ type options struct {
 	messages   int
 	topics     int
 	stretch    time.Duration
+	instances  int
+	changes    int
+	pollers    int
 	timeout    time.Duration
 	output     string
 	cpuProfile string
@@ -87,7 +90,10 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "how often everyone has its turn, after one turn that only warms up")
 	flags.IntVar(&o.messages, "messages", 1_000_000, "messages to be consumed in each turn; half as many where handlers take time")
 	flags.IntVar(&o.topics, "topics", 500, "topics of the idle consumer, of four queues each")
-	seconds := flags.Float64("seconds", 2, "how long each turn of sending is measured; idling ten times as long")
+	flags.IntVar(&o.instances, "instances", 20, "instances whose settings change")
+	flags.IntVar(&o.changes, "changes", 100, "changes of settings, in each of three states of the name servers")
+	flags.IntVar(&o.pollers, "pollers", 1000, "clients that ask one name server for settings")
+	seconds := flags.Float64("seconds", 2, "how long each turn of sending is measured; idling and asking for settings ten times as long")
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Minute, "give up after so long")
 	flags.StringVar(&o.output, "o", "text", "what to print: text or json")
 	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a processor profile of rocketkit's process, or of the first one of its kind that -who leaves, to `file`")
@@ -107,6 +113,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		return o, fmt.Errorf("%q is no flag: see -help", flags.Arg(0))
 	case o.rounds < 1 || o.messages < 1000 || o.topics < 1 || o.stretch <= 0:
 		return o, errors.New("-rounds and -topics are at least 1, -messages at least 1000, -seconds above 0")
+	case o.instances < 1 || o.changes < 1 || o.pollers < 1:
+		return o, errors.New("-instances, -changes and -pollers are at least 1")
 	case o.output != "text" && o.output != "json":
 		return o, fmt.Errorf("-o %s: want text or json", o.output)
 	case !slices.ContainsFunc(names(), o.who.MatchString):
@@ -126,7 +134,7 @@ func bench(ctx context.Context, o options, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	found := report{Machine: machine(r.cluster.Version())}
+	var found report
 	for _, s := range chosen(o) {
 		t, err := s.run(ctx, r)
 		if err != nil {
@@ -139,6 +147,7 @@ func bench(ctx context.Context, o options, out, progress io.Writer) error {
 			found.Tables = append(found.Tables, t.filled())
 		}
 	}
+	found.Machine = machine(r.version)
 	found.Took = time.Since(began).Round(time.Second).String()
 	if err := r.close(); err != nil {
 		return err

@@ -43,14 +43,14 @@ func TestParse(t *testing.T) {
 		t.Errorf("parsed as %+v, which chooses %v", o, names)
 	}
 	for flags, want := range map[string]string{
-		"-run nothing": "no section is called so", "-run (": "-run", "-who (": "-who", "-who you": "nobody", "-rounds 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
+		"-run nothing": "no section is called so", "-run (": "-run", "-who (": "-who", "-who you": "nobody", "-rounds 0": "at least 1", "-changes 0": "at least 1", "-o xml": "text or json", "consume": "no flag",
 	} {
 		if _, err := parse(strings.Fields(flags), new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want one with %q", flags, err, want)
 		}
 	}
 	var help bytes.Buffer
-	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, linger, telemetry, idle") {
+	if _, err := parse([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "consume, work, send, linger, telemetry, idle, settings") {
 		t.Errorf("-help: %v, and printed\n%s", err, &help)
 	}
 }
@@ -60,7 +60,7 @@ func TestSections(t *testing.T) {
 	testcluster.Require(t)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	o, err := parse([]string{"-rounds", "1", "-messages", "20000", "-seconds", "0.1", "-topics", "3", "-o", "json", "-timeout", "5m"}, new(bytes.Buffer))
+	o, err := parse([]string{"-rounds", "1", "-messages", "20000", "-seconds", "0.1", "-topics", "3", "-instances", "2", "-changes", "4", "-pollers", "10", "-o", "json", "-timeout", "5m"}, new(bytes.Buffer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +72,11 @@ func TestSections(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v in\n%s", err, &out)
 	}
-	if len(r.Tables) != 8 {
+	if len(r.Tables) != 9 {
 		t.Errorf("%d tables", len(r.Tables))
 	}
 	for _, table := range r.Tables {
-		if table.Name != "idle" && len(table.Results) < 4 {
+		if table.Name != "idle" && table.Name != "settings" && len(table.Results) < 4 {
 			t.Errorf("%s: %d results", table.Name, len(table.Results))
 		}
 		for _, result := range table.Results {
@@ -85,7 +85,7 @@ func TestSections(t *testing.T) {
 			}
 		}
 		for _, f := range table.Findings {
-			if f.Median <= 0 && !strings.Contains(f.What, "processor") && !strings.Contains(f.What, "broker's") { // those may be less than a tick
+			if f.Median <= 0 && !strings.Contains(f.What, "processor") && !strings.Contains(f.What, "broker's") && !strings.Contains(f.What, "pollers") && !strings.Contains(f.What, "extrapolated") { // those may be less than a tick
 				t.Errorf("%s: %s is %v", table.Name, f.What, f.Median)
 			}
 		}

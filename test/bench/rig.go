@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ const (
 // javaFlags are those of the Java client's process; otherwise it has the JVM's defaults.
 var javaFlags = []string{"-Xms1g", "-Xmx1g"} //nolint:gochecknoglobals // a constant
 
-// rig is what all sections share: a broker, and the processes to be measured.
+// rig is what all sections share: a broker, unless only those run that have their own, and the processes to be measured.
 type rig struct {
 	options  options
 	progress io.Writer
@@ -36,12 +37,16 @@ type rig struct {
 	admin    *admin.Admin
 	running  map[string]*peer.Bench // by name
 	logs     map[string]*tail
+	version  string // of RocketMQ
 }
 
 // newRig starts a broker. Its files are as large as RocketMQ's own, not a test's, and its queue of sends doesn't refuse
 // what waits for 200 ms, which on a busy machine would end a benchmark.
 func newRig(ctx context.Context, o options, progress io.Writer) (r *rig, err error) {
 	r = &rig{options: o, progress: progress, running: map[string]*peer.Bench{}, logs: map[string]*tail{}}
+	if !slices.ContainsFunc(chosen(o), func(s section) bool { return !s.own }) {
+		return r, nil
+	}
 	r.say("starting RocketMQ")
 	r.cluster, err = testcluster.Start(ctx, testcluster.Config{
 		Log: progress,
@@ -55,6 +60,7 @@ func newRig(ctx context.Context, o options, progress io.Writer) (r *rig, err err
 	if err != nil {
 		return nil, err
 	}
+	r.version = r.cluster.Version()
 	r.client, err = rocketkit.Open(rocketkit.Config{NameServers: r.cluster.NameServers(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, errors.Join(err, r.close())
@@ -82,7 +88,10 @@ func (r *rig) close() error {
 	if r.client != nil {
 		all = append(all, r.client.Close(context.Background()))
 	}
-	return errors.Join(append(all, r.cluster.Close())...)
+	if r.cluster != nil {
+		all = append(all, r.cluster.Close())
+	}
+	return errors.Join(all...)
 }
 
 // Who is measured.

@@ -13,10 +13,14 @@ import (
 type section struct {
 	name string
 	run  func(context.Context, *rig) ([]table, error)
+	own  bool // it has a cluster of its own
 }
 
 func sections() []section {
-	return []section{{"consume", consume}, {"work", work}, {"send", send}, {"linger", linger}, {"telemetry", telemetry}, {"idle", idle}}
+	return []section{
+		{"consume", consume, false}, {"work", work, false}, {"send", send, false}, {"linger", linger, false},
+		{"telemetry", telemetry, false}, {"idle", idle, false}, {"settings", settings, true},
+	}
 }
 
 func sectionNames() string {

@@ -78,6 +78,7 @@ func (on target) config(t *testing.T, tenant string) rocketkit.Config {
 		NameServers: on.servers,
 		Tenant:      tenant,
 		Logger:      slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Settings:    rocketkit.Settings{CacheDir: t.TempDir()},
 	}
 }
 
