@@ -9,7 +9,8 @@ import (
 
 // Bounds are how far a settings document may move a topic's settings that isn't signed, so that one who reaches a name
 // server, and no key, can't have a process start a million handlers. Signed ones, which a Client takes alone as
-// soon as it has rocketkit.Settings.Keys, may use the whole range of Settings. Tune isn't bound.
+// soon as it has rocketkit.Settings.Keys, may use the whole range of Settings. Tune isn't bound, and nobody is in pausing or in
+// asking for fewer workers or attempts.
 type Bounds struct {
 	// MaxWorkers is the most that workers and maxWorkers may be. 0 means 16 times the topic's own MaxWorkers; at most 65,536.
 	MaxWorkers int

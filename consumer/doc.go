@@ -16,6 +16,10 @@
 // A topic has [Topic].Workers, and up to MaxWorkers while its messages wait. [Consumer.Stats] tells what they do, and what
 // holds a queue back; RocketMQ's own tools are told the same.
 //
+// All of this changes while the consumer runs: by [Consumer.Tune], [Consumer.PauseTopic] and [Consumer.ResumeTopic] in code, and
+// from outside by the group's settings document ([Settings], and package dynconf), which operators write to the name servers.
+// A change is in force at once, interrupts no handler, and neither loses nor repeats a message.
+//
 // A topic's [Batching] has its messages handled several at once, each with a verdict of its own; [JSON] gives a handler
 // the body as a value. Tags or an SQL92 expression say which messages of a topic are wanted, the same in all members of the
 // group: those that differ are named in [Stats].

@@ -151,7 +151,7 @@ func (l *live) tune(name string, change func(TopicSettings) TopicSettings) error
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ours := l.code[name]; !ours {
-		return fmt.Errorf("there is no topic %q; there are %q", name, slices.Sorted(maps.Keys(l.code)))
+		return configError("topic "+name, "there is none; there are %q", slices.Sorted(maps.Keys(l.code)))
 	}
 	l.tuned[name] = change(l.tuned[name])
 	l.put(name)

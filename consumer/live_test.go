@@ -199,13 +199,13 @@ func TestTuneErrors(t *testing.T) {
 	t.Parallel()
 	c := made(t, one("orders", Topic{Handler: nothing}))
 	for want, err := range map[string]error{
-		`topic nowhere: there is no topic "nowhere"; there are ["orders"]`: c.Tune("nowhere", Change{Workers: 3}),
-		`topic elsewhere: there is no topic`:                               c.PauseTopic("elsewhere"),
-		`topic %RETRY%billing: there is no topic`:                          c.ResumeTopic("%RETRY%billing"),
-		`topic orders: Workers: -1`:                                        c.Tune("orders", Change{Workers: -1}),
-		`topic orders: Workers: 65537`:                                     c.Tune("orders", Change{Workers: 65537}),
-		`topic orders: MaxWorkers: 65537`:                                  c.Tune("orders", Change{MaxWorkers: 65537}),
-		`topic orders: MaxWorkers: 3 is below`:                             c.Tune("orders", Change{Workers: 4, MaxWorkers: 3}),
+		`topic nowhere: there is none; there are ["orders"]`: c.Tune("nowhere", Change{Workers: 3}),
+		`topic elsewhere: there is none`:                     c.PauseTopic("elsewhere"),
+		`topic %RETRY%billing: there is none`:                c.ResumeTopic("%RETRY%billing"),
+		`topic orders: Workers: -1`:                          c.Tune("orders", Change{Workers: -1}),
+		`topic orders: Workers: 65537`:                       c.Tune("orders", Change{Workers: 65537}),
+		`topic orders: MaxWorkers: 65537`:                    c.Tune("orders", Change{MaxWorkers: 65537}),
+		`topic orders: MaxWorkers: 3 is below`:               c.Tune("orders", Change{Workers: 4, MaxWorkers: 3}),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), "consumer: "+want) || !errors.Is(err, rocketkit.ErrConfig) {
 			t.Errorf("%v, want %s", err, want)

@@ -1,11 +1,6 @@
 package consumer
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/rocketkit/rocketkit"
-)
+import "time"
 
 // Change is what Tune changes of a topic. The zero value of each field leaves it as it is.
 type Change struct {
@@ -27,10 +22,10 @@ type Change struct {
 // A topic that the Consumer doesn't receive, and a number out of range, give an error that wraps rocketkit.ErrConfig; then
 // nothing has changed.
 func (c *Consumer) Tune(topic string, change Change) error {
-	if err := change.validate(); err != nil {
-		return tuneError(topic, err)
+	if err := change.validate(topic); err != nil {
+		return err
 	}
-	return tuneError(topic, c.live.tune(topic, func(tuned TopicSettings) TopicSettings {
+	return c.live.tune(topic, func(tuned TopicSettings) TopicSettings {
 		if change.Reset {
 			tuned = TopicSettings{Pause: tuned.Pause}
 		}
@@ -51,17 +46,18 @@ func (c *Consumer) Tune(topic string, change Change) error {
 			tuned.Timeout = &timeout
 		}
 		return tuned
-	}))
+	})
 }
 
-func (c Change) validate() error {
+func (c Change) validate(topic string) error {
+	topic = "topic " + topic + ": "
 	switch {
 	case c.Workers < 0 || c.Workers > maxWorkers:
-		return fmt.Errorf("Workers: %d is not between 1 and %d; 0 leaves them", c.Workers, maxWorkers)
+		return configError(topic+"Workers", "%d is not between 1 and %d; 0 leaves them", c.Workers, maxWorkers)
 	case c.MaxWorkers < 0 || c.MaxWorkers > maxWorkers:
-		return fmt.Errorf("MaxWorkers: %d is not between 1 and %d; 0 leaves them", c.MaxWorkers, maxWorkers)
+		return configError(topic+"MaxWorkers", "%d is not between 1 and %d; 0 leaves them", c.MaxWorkers, maxWorkers)
 	case c.MaxWorkers != 0 && c.MaxWorkers < c.Workers:
-		return fmt.Errorf("MaxWorkers: %d is below Workers, which is %d", c.MaxWorkers, c.Workers)
+		return configError(topic+"MaxWorkers", "%d is below Workers, which is %d", c.MaxWorkers, c.Workers)
 	}
 	return nil
 }
@@ -83,18 +79,11 @@ func (c *Consumer) PauseTopic(topic string) error { return c.pauseTopic(topic, t
 func (c *Consumer) ResumeTopic(topic string) error { return c.pauseTopic(topic, false) }
 
 func (c *Consumer) pauseTopic(topic string, paused bool) error {
-	return tuneError(topic, c.live.tune(topic, func(tuned TopicSettings) TopicSettings {
+	return c.live.tune(topic, func(tuned TopicSettings) TopicSettings {
 		tuned.Pause = nil
 		if paused {
 			tuned.Pause = &paused
 		}
 		return tuned
-	}))
-}
-
-func tuneError(topic string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("consumer: topic %s: %w: %w", topic, err, rocketkit.ErrConfig)
+	})
 }

@@ -14,18 +14,25 @@ import (
 	"github.com/rocketkit/rocketkit/internal/protocol"
 )
 
-// inEachMode runs a test for each way in which a topic may be handled: to is a Topic with everything but Workers set.
-func inEachMode(t *testing.T, test func(t *testing.T, mode func(handle func(context.Context, *rocketkit.Message) error) Topic)) {
+// inMode is a test of one way in which a topic may be handled; mode gives its Topic, of one worker.
+type inMode struct {
+	*testing.T
+	mode func(handle func(context.Context, *rocketkit.Message) error) Topic
+}
+
+// inEachMode runs a test for each.
+func inEachMode(t *testing.T, test func(t inMode)) {
+	t.Helper()
 	for name, order := range map[string]Order{"none": OrderNone, "key": OrderKey, "queue": OrderQueue, "batches": -1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				test(t, func(handle func(context.Context, *rocketkit.Message) error) Topic {
+				test(inMode{t, func(handle func(context.Context, *rocketkit.Message) error) Topic {
 					if order >= 0 {
 						return Topic{Workers: 1, Timeout: time.Minute, Order: order, Handle: handle}
 					}
 					return Topic{Workers: 1, Timeout: time.Minute, HandleBatch: oneByOne(handle), BatchSize: 5, BatchWait: 20 * time.Millisecond}
-				})
+				}})
 			})
 		})
 	}
@@ -55,7 +62,7 @@ func (c *atOnceCount) end() { c.now.Add(-1) }
 // order of messages; those that run aren't interrupted.
 func TestResizeInForce(t *testing.T) {
 	t.Parallel()
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, 32)
 		for q := range 32 {
@@ -65,7 +72,7 @@ func TestResizeInForce(t *testing.T) {
 		}
 		var count atOnceCount
 		cfg := config(nil)
-		cfg.Topics["t"] = mode(func(ctx context.Context, _ *rocketkit.Message) error {
+		cfg.Topics["t"] = t.mode(func(ctx context.Context, _ *rocketkit.Message) error {
 			count.begin()
 			defer count.end()
 			return sleep(ctx, 100*time.Millisecond)
@@ -104,17 +111,17 @@ func TestResizeInForce(t *testing.T) {
 func TestResizeUnderLoad(t *testing.T) {
 	t.Parallel()
 	const queues, perQueue = 4, 1500
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, queues)
 		g := &got{}
-		topic := mode(nil)
+		topic := t.mode(nil)
 		lane := byKey
 		if topic.Order == OrderQueue {
 			lane = byQueue
 		}
 		check := newOrderCheck(lane)
-		topic = mode(func(ctx context.Context, m *rocketkit.Message) error {
+		topic = t.mode(func(ctx context.Context, m *rocketkit.Message) error {
 			if topic.Order != OrderNone {
 				check.begin(m)
 			}
@@ -166,13 +173,13 @@ func TestResizeUnderLoad(t *testing.T) {
 // reduction.
 func TestBudgetFollowsThePool(t *testing.T) {
 	t.Parallel()
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, 1)
 		r.Send(topicT, 0, numbered("m", 12000)...)
 		hold := make(chan struct{})
 		cfg := config(nil)
-		cfg.Topics["t"] = mode(func(context.Context, *rocketkit.Message) error { <-hold; return nil })
+		cfg.Topics["t"] = t.mode(func(context.Context, *rocketkit.Message) error { <-hold; return nil })
 		e := r.run(cfg)
 		held := func(want int) {
 			t.Helper()
@@ -199,12 +206,12 @@ func TestBudgetFollowsThePool(t *testing.T) {
 // TestTimeoutChanges: a handler keeps the time-out it began with, and who begins later has the new one.
 func TestTimeoutChanges(t *testing.T) {
 	t.Parallel()
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, 1)
 		var took []time.Duration
 		cfg := config(nil)
-		cfg.Topics["t"] = mode(func(ctx context.Context, _ *rocketkit.Message) error {
+		cfg.Topics["t"] = t.mode(func(ctx context.Context, _ *rocketkit.Message) error {
 			began := time.Now()
 			<-ctx.Done()
 			took = append(took, time.Since(began))
@@ -280,7 +287,7 @@ func TestSetBeforeRun(t *testing.T) {
 					return sleep(ctx, time.Second)
 				})
 				if cfg.Broadcast = broadcast; broadcast {
-					cfg.Offsets = &positions{}
+					cfg.Offsets = positions{}
 				}
 				e := &running{Engine: r.engine(cfg), t: t, result: make(chan error, 1)}
 				e.Set("t", Live{Workers: 7, Paused: true})
@@ -307,14 +314,14 @@ func TestSetBeforeRun(t *testing.T) {
 	}
 }
 
-// positions is an Offsets of one goroutine at a time.
-type positions struct{ all map[rocketkit.Queue]int64 }
+// positions is an Offsets that has none.
+type positions struct{}
 
-func (p *positions) Load(context.Context, []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
+func (positions) Load(context.Context, []rocketkit.Queue) (map[rocketkit.Queue]int64, error) {
 	return nil, nil
 }
 
-func (p *positions) Commit(context.Context, map[rocketkit.Queue]int64) error { return nil }
+func (positions) Commit(context.Context, map[rocketkit.Queue]int64) error { return nil }
 
 // retried stores a message in the retry topic that was first sent to another.
 func (r *rig) retried(topic, body string) {

@@ -27,13 +27,13 @@ func paused(so bool) Live { return Live{Workers: 4, Timeout: time.Minute, Paused
 // go on, retries too; then all comes, with the attempts it had, and nothing comes twice.
 func TestPausedTopic(t *testing.T) {
 	t.Parallel()
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, 2)
 		r.Topic(topicU, 1)
 		r.Topic(retryG, 1)
 		g, u := &got{}, &got{}
-		e := r.run(pausable(mode(g.handle), u))
+		e := r.run(pausable(t.mode(g.handle), u))
 		r.Send(topicT, 0, "before")
 		time.Sleep(time.Second)
 		e.Set("t", paused(true))
@@ -99,13 +99,13 @@ func TestPausedTopicEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+			inEachMode(t, func(t inMode) {
 				r := newRig(t)
 				r.Topic(topicT, 1)
 				r.Topic(topicU, 1)
 				r.Topic(retryG, 1)
 				g, u := &got{}, &got{}
-				e := r.run(pausable(mode(g.handle), u))
+				e := r.run(pausable(t.mode(g.handle), u))
 				e.Set("t", paused(true))
 				r.retried(topicT, "below")
 				r.retried(topicU, "done")
@@ -129,7 +129,7 @@ func TestPausedTopicEnds(t *testing.T) {
 					t.Errorf("still held: %+v", held)
 				}
 				if name == "stop" {
-					e = rigOn(t, r.scripted, "next").run(pausable(mode(g.handle), u))
+					e = rigOn(t, r.scripted, "next").run(pausable(t.mode(g.handle), u))
 					time.Sleep(10 * time.Second)
 					if !slices.Equal(g.sorted(), []string{"above", "below"}) || u.len() != 1 {
 						t.Errorf("then came %v and %v", g.sorted(), u.sorted())
@@ -194,13 +194,13 @@ func TestPausedLanesEnd(t *testing.T) {
 // dead letter by it.
 func TestPausedRetriesMakeRoom(t *testing.T) {
 	t.Parallel()
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		r := newRig(t)
 		r.Topic(topicT, 1)
 		r.Topic(topicU, 1)
 		r.Topic(retryG, 1)
 		g, u := &got{}, &got{}
-		cfg := pausable(mode(g.handle), u)
+		cfg := pausable(t.mode(g.handle), u)
 		cfg.Retries = 1
 		run := &running{Engine: r.engine(cfg), t: t, result: make(chan error, 1)}
 		run.retry.budget.maxMessages = 100
@@ -237,7 +237,7 @@ func TestPausedRetriesMakeRoom(t *testing.T) {
 func TestStopsWhilePaused(t *testing.T) {
 	t.Parallel()
 	const queues, perQueue, cycles = 4, 400, 12
-	inEachMode(t, func(t *testing.T, mode func(func(context.Context, *rocketkit.Message) error) Topic) {
+	inEachMode(t, func(t inMode) {
 		s := newScripted("b")
 		s.Topic(topicT, queues)
 		s.Topic(topicU, queues)
@@ -264,7 +264,7 @@ func TestStopsWhilePaused(t *testing.T) {
 			return nil
 		}
 		cfg := config(nil)
-		cfg.Topics = map[string]Topic{"t": mode(handle), "u": {Workers: 4, Timeout: time.Minute, Handle: handle}}
+		cfg.Topics = map[string]Topic{"t": t.mode(handle), "u": {Workers: 4, Timeout: time.Minute, Handle: handle}}
 		for cycle := range cycles {
 			e := rigOn(t, s, fmt.Sprint("i", cycle)).run(cfg)
 			for range rand.IntN(12) {
