@@ -1,4 +1,4 @@
-// Package admin looks after a RocketMQ cluster for one tenant: its topics, groups, offsets and messages, the name servers'
+// Package admin looks after a RocketMQ cluster for one tenant: its topics, groups and their settings, offsets and messages, the name servers'
 // key-value table and the brokers themselves.
 //
 //	a := admin.New(client)

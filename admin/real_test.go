@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/dynconf"
 	"github.com/rocketkit/rocketkit/internal/protocol"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
 )
@@ -275,6 +277,39 @@ func TestRealKV(t *testing.T) {
 	}
 	if _, found, err := kv.Get(ctx, "k"); found || err != nil {
 		t.Errorf("after: %t, %v", found, err)
+	}
+}
+
+func TestRealSettings(t *testing.T) {
+	t.Parallel()
+	cluster, _, a := shared(t, "settings")
+	ctx := t.Context()
+	s := a.Settings("billing")
+	if state, err := s.Read(ctx); err != nil || state.Current.Rev != 0 {
+		t.Errorf("before: %+v, %v", state, err)
+	}
+	if _, err := a.SettingsGroups(ctx); err != nil { // there may not even be the namespace
+		t.Error(err)
+	}
+	if _, err := s.Write(ctx, workers("1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	written, err := s.Write(ctx, admin.SettingsDraft{Spec: []byte(`{"note":"ä \" \\\\ 漢 <&>"}`), By: "ann"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.KV(dynconf.Namespace).At(cluster.NameServers()[1]).Delete(ctx, "settings%billing"); err != nil {
+		t.Fatal(err)
+	}
+	state, err := s.Read(ctx)
+	if err != nil || string(state.Current.Spec) != string(written.Document.Spec) || state.Servers[1].Rev != 0 || state.Previous.Rev == 0 {
+		t.Errorf("%+v, %v", state, err)
+	}
+	if state, err = s.Repair(ctx); err != nil || state.Servers[1].Rev != written.Document.Rev {
+		t.Errorf("repaired: %+v, %v", state, err)
+	}
+	if groups, err := a.SettingsGroups(ctx); err != nil || !slices.Equal(groups, []string{"billing"}) {
+		t.Errorf("%v, %v", groups, err)
 	}
 }
 

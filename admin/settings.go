@@ -167,14 +167,23 @@ func (s Settings) get(ctx context.Context, from server, key string) (string, err
 	return value, err
 }
 
-// put writes a key on each of the servers.
-func (s Settings) put(ctx context.Context, servers []server, key, text string) []error {
-	req := protocol.PutKV{Namespace: dynconf.Namespace, Key: key, Value: text}.Frame()
+// put writes a document and the one before it, "" for none, on each of the servers. A server that doesn't take the one
+// isn't given the other: it would lose what Undo needs, and one that hangs would hang again.
+func (s Settings) put(ctx context.Context, servers []server, id dynconf.ID, previous, text string) []error {
 	_, outcomes := onEach(ctx, servers, func(ctx context.Context, at server) (struct{}, error) {
-		_, err := s.admin.ask(ctx, at, req)
-		return struct{}{}, err
+		if previous != "" {
+			if err := s.putKey(ctx, at, id.PreviousKey(), previous); err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, s.putKey(ctx, at, id.Key(), text)
 	})
 	return outcomes
+}
+
+func (s Settings) putKey(ctx context.Context, at server, key, text string) error {
+	_, err := s.admin.ask(ctx, at, protocol.PutKV{Namespace: dynconf.Namespace, Key: key, Value: text}.Frame())
+	return err
 }
 
 // Undo gives the draft that goes back to what was in force before the current document: the one before it, with what is

@@ -65,17 +65,11 @@ func (s SettingsState) lacking() []server {
 // mend puts both documents on servers and gives the errors by address.
 func (s Settings) mend(ctx context.Context, state SettingsState, servers []server) map[string]error {
 	failed := map[string]error{}
-	note := func(outcomes []error) {
-		for i, err := range outcomes {
-			if err != nil {
-				failed[servers[i].address] = err
-			}
+	for i, err := range s.put(ctx, servers, state.ID, state.previous, state.current) {
+		if err != nil {
+			failed[servers[i].address] = err
 		}
 	}
-	if state.previous != "" {
-		note(s.put(ctx, servers, state.ID.PreviousKey(), state.previous))
-	}
-	note(s.put(ctx, servers, state.ID.Key(), state.current))
 	return failed
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rocketkit/rocketkit"
@@ -302,25 +303,35 @@ func TestSettingsWithANameServerThatFails(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cluster, client := threeServers(t, func(cfg *rocketkit.Config) { cfg.RequestTimeout = 200 * time.Millisecond })
-			test.fault.Server = "namesrv-c"
-			fault := cluster.Inject(test.fault)
-			s := admin.New(client).Settings("billing")
-			written, err := s.Write(t.Context(), workers("1"), nil)
-			var partial *admin.PartialError
-			if !errors.As(err, &partial) || len(partial.Done) != 2 || len(partial.Failed) != 1 || partial.Failed[0].Address != cluster.Addresses()[2] ||
-				!strings.Contains(err.Error(), test.says) {
-				t.Fatalf("%v", err)
-			}
-			if n := fault.Count(); n != 1 {
-				t.Errorf("it was tried %d times", n)
-			}
-			fault.Remove()
-			have(t, read(t, s), written.Document.Rev, written.Document.Rev, 0)
-			if _, err := s.Repair(t.Context()); err != nil {
-				t.Error(err)
-			}
+			synctest.Test(t, func(t *testing.T) { settingsWithFault(t, test.fault, test.says) })
 		})
+	}
+}
+
+func settingsWithFault(t *testing.T, fails mqtest.Fault, says string) {
+	t.Helper()
+	cluster, client := threeServers(t, nil)
+	s := admin.New(client).Settings("billing")
+	first := write(t, s, workers("1"))
+	fails.Server = "namesrv-c"
+	fault := cluster.Inject(fails)
+	began := time.Now()
+	written, err := s.Write(t.Context(), workers("2"), nil)
+	var partial *admin.PartialError
+	if !errors.As(err, &partial) || len(partial.Done) != 2 || len(partial.Failed) != 1 || partial.Failed[0].Address != cluster.Addresses()[2] ||
+		!strings.Contains(err.Error(), says) {
+		t.Fatalf("%v", err)
+	}
+	if n := fault.Count(); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+	if took := time.Since(began); took > rocketkit.DefaultRequestTimeout {
+		t.Errorf("it took %v", took)
+	}
+	fault.Remove()
+	have(t, read(t, s), written.Document.Rev, written.Document.Rev, first.Rev)
+	if _, err := s.Repair(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -82,11 +82,8 @@ func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.Pr
 	}
 	ctx = context.WithoutCancel(ctx)
 	servers := answering(state)
-	if state.current != "" {
-		s.put(ctx, servers, state.ID.PreviousKey(), state.current) // who misses it will miss the next as well, and that shows
-	}
 	written := SettingsWritten{Document: document, Began: time.Now()}
-	outcomes := s.put(ctx, servers, state.ID.Key(), text)
+	outcomes := s.put(ctx, servers, state.ID, state.current, text)
 	back, _ := s.readFrom(ctx, state.ID, servers)
 	written.Servers = after(state.Servers, back.Servers)
 	return written, judge(op, written, text, servers, outcomes)

@@ -3,6 +3,7 @@ package dynconf
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -54,9 +55,10 @@ func (p *poller) get(ctx context.Context, b *batch, server string, w *watched, d
 			down.Store(&err)
 		}
 	}
+	dropped := err != nil && !slices.Contains(p.cluster.NameServers(), server) // from an address server's list, in the middle of this
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if delete(w.pending, server); ctx.Err() == nil {
+	if delete(w.pending, server); ctx.Err() == nil && !dropped {
 		w.record(server, text, err, p.servers)
 		if delete(p.resting, server); errors.Is(err, context.DeadlineExceeded) {
 			p.resting[server] = time.Now().Add(restFor)

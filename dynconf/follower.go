@@ -73,7 +73,7 @@ func NewFollower(cfg Config) *Follower {
 }
 
 // Start applies the last good document of the cache, and then waits for the source's first word, be it an error, for a
-// second at most. It leaves nothing running: call it once, and then Run.
+// second at most. It leaves nothing running; Run goes on from there.
 func (f *Follower) Start(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()

@@ -254,6 +254,7 @@ func TestFollowerExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := NewMemory()
 		f := follow(t, Config{Source: source}, nil)
+		f.wants(t, "nothing", 0, "", 0) // it runs
 		until := func(d time.Duration, spec string) (int64, string) {
 			doc := dated(time.Now(), spec)
 			doc.Expires = time.Now().Add(d)
@@ -294,6 +295,11 @@ func TestFollowerExpiry(t *testing.T) {
 		f.wants(t, `6: {"a":5}`, later.Rev, "", 0)
 		time.Sleep(24 * time.Hour)
 		f.wants(t, `6: {"a":5}`, later.Rev, "", 0)
+		rev, text = until(time.Minute, `{"a":6}`)
+		source.Set(billing, text)
+		f.wants(t, `7: {"a":6}`, rev, "", 0)
+		time.Sleep(time.Minute)
+		f.wants(t, `8: `, rev, "", 0)
 	})
 }
 

@@ -156,6 +156,11 @@ func TestOneStaleOneDownOneHanging(t *testing.T) {
 			n.rev(t, rev, 0)
 			f.within(t, rev, 1500*time.Millisecond)
 		}
+		before := hangs.Count()
+		time.Sleep(5*time.Minute + time.Second)
+		if n := hangs.Count() - before; n < 15 || n > 35 {
+			t.Errorf("the one that hangs was asked %d times in five minutes, not each 10 s", n)
+		}
 		// Now the only one that answers is stale, and the one that is right hangs.
 		n.rev(t, 31, 2)
 		time.Sleep(5 * time.Minute)
@@ -310,6 +315,31 @@ func TestAllNameServersDown(t *testing.T) {
 		n.rev(t, 6, 0)
 		f.within(t, 6, 5*time.Second)
 		f.wants(t, `2: {"a":6}`, 6, "", 0)
+	})
+}
+
+// TestRollingRestart: while there is always one that answers, nothing is wrong.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		n.rev(t, 5, 0, 1, 2)
+		f := follow(t, Config{Source: NameServers(client.Cluster())}, nil)
+		for range 3 {
+			for _, server := range []string{"namesrv-a", "namesrv-b", "namesrv-c"} {
+				if err := n.cluster.Stop(server); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(7 * time.Second)
+				if err := n.cluster.Restart(server); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		f.wants(t, `1: {"a":5}`, 5, "", 0)
+		if s := f.Status(); len(s.Refused) != 0 || f.log.count("WARN") != 0 {
+			t.Errorf("%+v\n%s", s, &f.log.out)
+		}
 	})
 }
 

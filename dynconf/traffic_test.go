@@ -82,8 +82,8 @@ func TestAddressServer(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		slow.Remove()
 		f.wants(t, `3: {"a":6}`, 6, "", 0)
-		if s := f.Status(); s.Disagreeing != 0 {
-			t.Errorf("name servers that aren't listed any more are counted: %+v", s)
+		if s := f.Status(); s.Disagreeing != 0 || s.Refused[Unreadable] != 1 || s.Refused[Older] != 0 {
+			t.Errorf("name servers that aren't listed any more count: %+v", s)
 		}
 		listed.say()
 		time.Sleep(time.Hour) // the last list stays

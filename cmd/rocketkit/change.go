@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -271,13 +272,12 @@ func (c *change) question() string {
 
 // whoami names who runs the program.
 func (c *change) whoami() string {
-	lookup := c.shared.console.lookup
-	user, _ := lookup("USER")
-	if user == "" {
-		user, _ = lookup("LOGNAME")
+	name, _ := c.shared.console.lookup("USER")
+	if who, err := user.Current(); name == "" && err == nil {
+		name = who.Username
 	}
 	host, _ := os.Hostname() // unknown is nothing
-	return strings.Trim(user+"@"+host, "@")
+	return strings.Trim(name+"@"+host, "@")
 }
 
 // count is "1 instance", "2 instances".

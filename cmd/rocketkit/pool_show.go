@@ -156,7 +156,7 @@ func (p *poolShow) rows(c *change) [][]string {
 // settingsText tells how an instance's settings stand to the document that counts.
 func settingsText(i admin.Instance, state admin.SettingsState, now time.Time) string {
 	s, has := i.Info.Settings()
-	text := ""
+	var text string
 	switch {
 	case !has || s.Elsewhere():
 		return without(i)

@@ -94,17 +94,17 @@ func TestPoolSetKeepsTheRest(t *testing.T) {
 	r := newRig(t)
 	r.billing("", nil)
 	a := admin.New(r.client("", nil))
-	spec := `{"attempts":5,"later":{"a":[1]},"topics":{"orders":{"timeout":"30s","new":1,"workers":2},"gone":{"workers":1}}}`
+	spec := `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"orders":{"timeout":"30s","new":1,"workers":2},"gone":{"workers":1}}}`
 	if _, err := a.Settings("billing").Write(t.Context(), admin.SettingsDraft{Spec: json.RawMessage(spec)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct{ args, spec string }{
-		{"-t orders --workers 3 --max 4 --pause", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":true,"timeout":"30s","workers":3}}}`},
-		{"-t orders --resume", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":false,"timeout":"30s","workers":3}}}`},
-		{"-t refunds --max 9", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":false,"timeout":"30s","workers":3},"refunds":{"maxWorkers":9}}}`},
-		{"-t orders --reset", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"},"refunds":{"maxWorkers":9}}}`},
-		{"-t refunds --reset", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"}}}`},
-		{"--undo", `{"attempts":5,"later":{"a":[1]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"},"refunds":{"maxWorkers":9}}}`},
+		{"-t orders --workers 3 --max 4 --pause", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":true,"timeout":"30s","workers":3}}}`},
+		{"-t orders --resume", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":false,"timeout":"30s","workers":3}}}`},
+		{"-t refunds --max 9", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"maxWorkers":4,"new":1,"pause":false,"timeout":"30s","workers":3},"refunds":{"maxWorkers":9}}}`},
+		{"-t orders --reset", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"},"refunds":{"maxWorkers":9}}}`},
+		{"-t refunds --reset", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"}}}`},
+		{"--undo", `{"attempts":5,"later":{"a":[1.50,"<&"]},"topics":{"gone":{"workers":1},"orders":{"new":1,"timeout":"30s"},"refunds":{"maxWorkers":9}}}`},
 	} {
 		if status, out, errs := r.run(append(strings.Fields("pool set -g billing --yes --timeout 0 "+step.args), "--by", "")...); status != 0 {
 			t.Fatalf("%s: %d, %s%s", step.args, status, out, errs)
@@ -249,7 +249,7 @@ func TestPoolSetOnATerminal(t *testing.T) {
 	for _, server := range []string{"namesrv-a", "namesrv-b", "namesrv-c"} {
 		defer r.cluster.Partition(id, server).Heal()
 	}
-	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 2s")...)
+	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 32 --yes --timeout 5s")...)
 	if status != statusLate || strings.Contains(out, "\r") || !regexp.MustCompile(`\x1b\[K1 of 2 instances, \d\.\ds\r`).MatchString(errs) ||
 		!strings.Contains(errs, "\r\x1b[Krocketkit: applied on 1 of 2 instances") {
 		t.Errorf("%d, %q, %q", status, out, errs)

@@ -12,7 +12,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rocketkit/rocketkit"
-	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/consumer"
 	"github.com/rocketkit/rocketkit/mqtest"
 )
@@ -113,11 +112,6 @@ func (r *rig) answer(in string, args ...string) (status int, out, errs string) {
 		r.Logf("rocketkit %s\n%s%sstatus %d", strings.Join(args, " "), stdout.String(), stderr.String(), status)
 	}
 	return status, stdout.String(), stderr.String()
-}
-
-// settings are those of the group billing without a tenant.
-func (r *rig) settings(client *rocketkit.Client) admin.Settings {
-	return admin.New(client).Settings("billing")
 }
 
 var varying = []struct {

@@ -22,11 +22,11 @@ func (c console) root() *cobra.Command {
 
 Which cluster, and as whom, comes from the environment, as for every program on rocketkit:
 
-  ROCKETKIT_NAMESRV     host:port of the name servers, several joined by ';' (or --namesrv), or
-                        ROCKETKIT_NAMESRV_URL, an address server that tells them
-  ROCKETKIT_ACCESS_KEY  and ROCKETKIT_SECRET_KEY, or their _FILE forms, where brokers have ACLs
-  ROCKETKIT_TLS         on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it
-  ROCKETKIT_TENANT      the tenant whose groups pool and conf are about (or --tenant)
+  ROCKETKIT_NAMESRV        host:port of the name servers, several joined by ';' (or --namesrv), or
+                           ROCKETKIT_NAMESRV_URL, an address server that tells them
+  ROCKETKIT_ACCESS_KEY     and ROCKETKIT_SECRET_KEY, or their _FILE forms, where brokers have ACLs
+  ROCKETKIT_TLS            on where servers speak TLS; ROCKETKIT_TLS_CA, _CERT, _KEY and _SERVER_NAME go with it
+  ROCKETKIT_TENANT         the tenant whose groups pool and conf are about (or --tenant)
   ROCKETKIT_SETTINGS_KEYS  the public keys that settings must be signed with, where services ask for that
 
 It ends with status 0 when all was done, 1 when something failed, 2 when it was called wrongly, 3 when you said no, and,

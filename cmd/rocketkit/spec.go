@@ -31,7 +31,7 @@ func (c topicChange) apply(spec json.RawMessage) (json.RawMessage, error) {
 		return nil, err
 	}
 	for key, value := range c.set {
-		if topic[key], err = json.Marshal(value); err != nil {
+		if topic[key], err = encode(value); err != nil {
 			return nil, err
 		}
 	}
@@ -44,7 +44,16 @@ func (c topicChange) apply(spec json.RawMessage) (json.RawMessage, error) {
 	if err := put(all, "topics", topics); err != nil {
 		return nil, err
 	}
-	return json.Marshal(all)
+	return encode(all)
+}
+
+// encode writes JSON, and leaves as it was what is JSON already: json.Marshal would write < in another way.
+func encode(value any) (json.RawMessage, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSpace(text.Bytes()), err
 }
 
 // put sets a member that is an object, or removes it where it is empty.
@@ -53,7 +62,7 @@ func put(into map[string]json.RawMessage, key string, object map[string]json.Raw
 		delete(into, key)
 		return nil
 	}
-	into[key], err = json.Marshal(object)
+	into[key], err = encode(object)
 	return err
 }
 
