@@ -55,6 +55,7 @@ func BenchmarkUncontended(b *testing.B) {
 	}{{"no-limit", math.Inf(1)}, {"limit", 1e9}} {
 		b.Run(c.name+"/Wait", func(b *testing.B) {
 			both(b, c.rate, 1e9, func(b *testing.B, l limits) {
+				b.Helper()
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := l.Wait(ctx); err != nil {
@@ -65,6 +66,7 @@ func BenchmarkUncontended(b *testing.B) {
 		})
 		b.Run(c.name+"/TryTake", func(b *testing.B) {
 			both(b, c.rate, 1e9, func(b *testing.B, l limits) {
+				b.Helper()
 				b.ReportAllocs()
 				for b.Loop() {
 					l.TryTake(1)
@@ -74,6 +76,7 @@ func BenchmarkUncontended(b *testing.B) {
 	}
 	b.Run("limit/refused", func(b *testing.B) {
 		both(b, 1e-9, 1, func(b *testing.B, l limits) {
+			b.Helper()
 			b.ReportAllocs()
 			for b.Loop() {
 				l.TryTake(1)
@@ -85,6 +88,7 @@ func BenchmarkUncontended(b *testing.B) {
 // BenchmarkContended is the same from all sides at once.
 func BenchmarkContended(b *testing.B) {
 	both(b, 1e9, 1e9, func(b *testing.B, l limits) {
+		b.Helper()
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -94,18 +98,22 @@ func BenchmarkContended(b *testing.B) {
 	})
 }
 
-// BenchmarkWaiting is 100 callers that wait for their permits one behind the other. At a rate, what counts is the processor's time for
-// each permit, and whether the rate is kept; without one to speak of, how many can be handed over.
+// BenchmarkWaiting is callers who wait for their permits, one behind the other. What counts is whether the rate is kept, and the processor's
+// time for each permit.
 func BenchmarkWaiting(b *testing.B) {
-	for _, perSecond := range []float64{1e3, 1e5, 1e6} {
-		b.Run(fmt.Sprintf("100-waiters/%.0f-a-second", perSecond), func(b *testing.B) {
-			both(b, perSecond, 1, func(b *testing.B, l limits) {
+	for _, c := range []struct {
+		waiters int
+		rate    float64
+	}{{1, 1e4}, {100, 1e3}, {100, 1e5}, {100, 1e6}} {
+		b.Run(fmt.Sprintf("%d-waiters/%.0f-a-second", c.waiters, c.rate), func(b *testing.B) {
+			both(b, c.rate, 1, func(b *testing.B, l limits) {
+				b.Helper()
 				b.ReportAllocs()
 				var left atomic.Int64
 				left.Store(int64(b.N))
 				var all sync.WaitGroup
 				used, begin := processor(b), time.Now()
-				for range 100 {
+				for range c.waiters {
 					all.Go(func() {
 						for left.Add(-1) >= 0 {
 							_ = l.Wait(context.Background())

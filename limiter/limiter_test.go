@@ -241,7 +241,10 @@ func TestBurst(t *testing.T) {
 		for _, c := range []struct {
 			cfg  Config
 			want int
-		}{{Config{Rate: 10}, 1}, {Config{Rate: 1000}, 25}, {Config{Rate: 1000, Burst: 7}, 7}, {Config{Rate: 0.1, Burst: 7}, 7}, {Config{Rate: 1e6}, 25_000}} {
+		}{
+			{Config{Rate: 10}, 1}, {Config{Rate: 1000}, 25}, {Config{Rate: 1e6}, 25_000},
+			{Config{Rate: 1000, Burst: 7}, 7}, {Config{Rate: 0.1, Burst: 7}, 7},
+		} {
 			l := limiter(t, c.cfg)
 			for range 2 { // at first, and after a rest
 				if n, next := l.Take(1e6); n != c.want || next.Round(time.Microsecond) != time.Duration(1e9/c.cfg.Rate).Round(time.Microsecond) {
@@ -347,6 +350,32 @@ func TestTakeMakesUpForLateness(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Those in line lose nothing to a timer that rings late, up to 25 ms. What a process missed that stood still for longer is gone.
+func TestWaitersAfterAStall(t *testing.T) {
+	t.Parallel()
+	for stall, want := range map[time.Duration]int{3 * time.Millisecond: 4, 20 * time.Millisecond: 21, 5 * time.Second: 26} {
+		synctest.Test(t, func(t *testing.T) {
+			l := empty(t, Config{Rate: 1000, Burst: 1})
+			ctx, cancel := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for range 100 {
+				all.Go(func() { _ = l.Wait(ctx) })
+			}
+			synctest.Wait()
+			l.mu.Lock()
+			l.epoch = l.epoch.Add(-stall) // so much later it is for the limiter, and for no timer
+			l.mu.Unlock()
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			if s := l.Stats(); 100-s.Waiters != want {
+				t.Errorf("after %v %d passed at once, want %d", stall, 100-s.Waiters, want)
+			}
+			cancel()
+			all.Wait()
+		})
+	}
 }
 
 func TestChanged(t *testing.T) {

@@ -129,7 +129,8 @@ func drawRate(t *rapid.T) float64 {
 // step does one thing to both.
 func (c *tested) step(t *rapid.T) {
 	n := rapid.IntRange(1, 12).Draw(t, "n")
-	switch rapid.SampledFrom([]string{"wait", "wait", "wait", "sleep", "sleep", "sleep", "try", "take", "return", "cancel", "change", "change"}).Draw(t, "step") {
+	steps := []string{"wait", "wait", "wait", "sleep", "sleep", "sleep", "try", "take", "return", "cancel", "change", "change"}
+	switch rapid.SampledFrom(steps).Draw(t, "step") {
 	case "wait":
 		c.wait(n)
 	case "sleep":
@@ -255,7 +256,7 @@ func (c *tested) agree(t *rapid.T) {
 		case err := <-call.got:
 			call.got = nil
 			if waits := slices.Contains(c.waiting, call); waits || call.served != (err == nil) {
-				t.Fatalf("call %d for %d returned %v: the model has served it: %t, has it in line: %t, and is %+v", i, call.n, err, call.served, waits, c.model)
+				t.Fatalf("call %d for %d returned %v; in the model served %t, in line %t: %+v", i, call.n, err, call.served, waits, c.model)
 			}
 		default:
 			if !slices.Contains(c.waiting, call) {
