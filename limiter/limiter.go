@@ -108,7 +108,8 @@ func (l *Limiter) TryTake(n int) bool {
 }
 
 // Take takes as many permits as are there, up to most, without blocking, and says how long it is until there is another: 0 if there
-// is one already, the longest Duration while the limiter is paused. While somebody waits it takes none.
+// is one already, the longest Duration while the limiter is paused. While somebody waits it takes none, so beside callers who
+// always wait it never gets any.
 //
 // It is for loops that have their own way to sleep. What next says holds as long as nothing changes: see [Limiter.Changed].
 // A loop that comes back later than next loses no permits by that, up to what 25 ms bring.
