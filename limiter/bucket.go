@@ -66,7 +66,15 @@ func (b *bucket) advance(now time.Duration, need float64) {
 	if b.rate == 0 {
 		return
 	}
-	if top := b.top(need); b.tokens < top {
+	top := b.top(need)
+	if b.tokens > top { // somebody who was late has left them, and is still taking of them or has gone
+		if passed > grace {
+			b.tokens = top
+			return
+		}
+		top = b.top(1)
+	}
+	if b.tokens < top {
 		b.tokens = min(top, b.tokens+seconds*b.rate)
 	}
 }

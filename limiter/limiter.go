@@ -27,7 +27,6 @@ type Limiter struct {
 	epoch  time.Time // what times are counted from; zero in a zero Limiter until something is set
 	bucket bucket
 	line   line
-	alarm  alarm         // rings when the first in line is due; set only while somebody waits
 	short  bool          // the last Take got less than it wanted, so whoever called it comes again
 	change chan struct{} // closed at the next change; nil while nobody asked for it
 }
@@ -76,17 +75,23 @@ func (l *Limiter) WaitN(ctx context.Context, n int) error {
 	}
 	l.mu.Unlock()
 
-	select {
-	case <-w.ready:
-		l.mu.Lock()
-		l.line.recycle(w)
-		l.mu.Unlock()
-		return nil
-	case <-ctx.Done():
-		if l.leave(w) {
-			return nil // the permits came just before ctx ended
+	for {
+		select {
+		case <-w.ready:
+			l.mu.Lock()
+			l.line.recycle(w)
+			l.mu.Unlock()
+			return nil
+		case <-w.timer.C:
+			if l.rung(w) {
+				return nil
+			}
+		case <-ctx.Done():
+			if l.leave(w) {
+				return nil // the permits came just before ctx ended
+			}
+			return ended(ctx, n)
 		}
-		return ended(ctx, n)
 	}
 }
 

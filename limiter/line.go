@@ -21,6 +21,9 @@ type waiter struct {
 	since      time.Duration
 	granted    bool
 	ready      chan struct{} // has room for the one word that it gets
+	timer      *time.Timer   // rings when it is due; only the first in line's is set
+	set        bool
+	at         time.Duration // when the timer rings, if it is set
 	prev, next *waiter
 }
 
@@ -33,7 +36,8 @@ func (q *line) push(n int, now time.Duration) *waiter {
 		q.spare, w.next = w.next, nil
 		q.spares--
 	} else {
-		w = &waiter{ready: make(chan struct{}, 1)}
+		w = &waiter{ready: make(chan struct{}, 1), timer: time.NewTimer(never)}
+		w.timer.Stop()
 	}
 	w.n, w.since, w.prev = n, now, q.tail
 	if q.len == 0 {
@@ -59,6 +63,7 @@ func (q *line) remove(w *waiter, now time.Duration) {
 		w.next.prev = w.prev
 	}
 	w.prev, w.next = nil, nil
+	w.silence()
 	q.len--
 	q.wanted -= int64(w.n)
 	if q.len == 0 {
@@ -82,16 +87,11 @@ func (q *line) waited(now time.Duration) time.Duration {
 	return q.spent + max(now-q.since, 0)
 }
 
-// alarm is a timer that is set for one moment at a time.
-type alarm struct {
-	set   bool
-	at    time.Duration
-	timer *time.Timer // nil before it is first needed
-}
-
-// serve gives permits to those in line as far as there are some. Callers hold mu and have counted tokens.
+// serve gives permits to those in line as far as there are some, and has the next one woken in time. Callers hold mu and have
+// counted tokens.
 func (l *Limiter) serve(now time.Duration) {
-	for w := l.line.head; w != nil && (l.bucket.free() || !l.bucket.paused && l.bucket.has(float64(w.n))); w = l.line.head {
+	w := l.line.head
+	for ; w != nil && (l.bucket.free() || !l.bucket.paused && l.bucket.has(float64(w.n))); w = l.line.head {
 		if l.bucket.rate > 0 {
 			l.bucket.tokens -= float64(w.n)
 		}
@@ -99,38 +99,55 @@ func (l *Limiter) serve(now time.Duration) {
 		w.granted = true
 		w.ready <- struct{}{}
 	}
+	if w != nil && !w.set {
+		l.arm()
+	}
 }
 
-// arm sets the alarm for the first in line. One that rings earlier is left alone and looks again then. Callers hold mu and have
-// counted tokens.
+// silence stops a timer that may be set.
+func (w *waiter) silence() {
+	if w.set {
+		w.set = false
+		w.timer.Stop()
+	}
+}
+
+// arm sets the timer of the first in line. One that rings earlier than it needs to is left alone: its owner looks again then. Callers
+// hold mu and have counted tokens.
 func (l *Limiter) arm() {
-	if l.line.len == 0 || l.bucket.paused {
-		if l.alarm.set {
-			l.alarm.set = false
-			l.alarm.timer.Stop()
-		}
+	w := l.line.head
+	if w == nil {
 		return
 	}
-	in := l.bucket.until(float64(l.line.head.n))
-	at := l.bucket.last + min(in, never-l.bucket.last)
-	if l.alarm.set && l.alarm.at <= at {
+	if l.bucket.paused {
+		w.silence()
 		return
 	}
-	l.alarm.set, l.alarm.at = true, at
-	if l.alarm.timer == nil {
-		l.alarm.timer = time.AfterFunc(in, l.ring)
-	} else {
-		l.alarm.timer.Reset(in)
+	in := l.bucket.until(float64(w.n))
+	if at := l.bucket.last + min(in, never-l.bucket.last); !w.set || at < w.at {
+		w.set, w.at = true, at
+		w.timer.Reset(in)
 	}
 }
 
-func (l *Limiter) ring() {
+// rung serves those who are due when w's timer has rung, and reports whether w was among them.
+func (l *Limiter) rung(w *waiter) bool {
 	now := l.now()
 	l.mu.Lock()
-	l.alarm.set = false
+	defer l.mu.Unlock()
+	w.set = false
 	l.advance(now)
-	l.arm()
-	l.mu.Unlock()
+	return l.granted(w)
+}
+
+// granted takes the word that w has its permits. Callers hold mu.
+func (l *Limiter) granted(w *waiter) bool {
+	if !w.granted {
+		return false
+	}
+	<-w.ready
+	l.line.recycle(w)
+	return true
 }
 
 // leave takes a waiter that gives up out of line, and reports whether it had been given its permits before. Those behind move up.
@@ -141,9 +158,7 @@ func (l *Limiter) leave(w *waiter) bool {
 	if !w.granted {
 		l.advance(now)
 	}
-	if w.granted {
-		<-w.ready
-		l.line.recycle(w)
+	if l.granted(w) {
 		return true
 	}
 	first := l.line.head == w

@@ -92,6 +92,51 @@ func TestUnderLoad(t *testing.T) {
 	}
 }
 
+// Whoever looks serves those who are due, and then the next in line is woken when it is due in its turn.
+func TestServedByOthers(t *testing.T) {
+	t.Parallel()
+	for what, look := range map[string]func(*Limiter){
+		"TryTake": func(l *Limiter) { l.TryTake(1) },
+		"Take":    func(l *Limiter) { l.Take(1) },
+		"Return":  func(l *Limiter) { l.Return(1) },
+		"Stats":   func(l *Limiter) { l.Stats() },
+		"SetRate": func(l *Limiter) { _ = l.SetRate(999) },
+		"a cancel": func(l *Limiter) {
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(0, cancel)
+			_ = l.Wait(ctx)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := empty(t, Config{Rate: 1000, Burst: 1})
+			var all sync.WaitGroup
+			var served atomic.Int64
+			for range 20 {
+				all.Go(func() {
+					_ = l.Wait(t.Context())
+					served.Add(1)
+				})
+			}
+			synctest.Wait()
+			l.mu.Lock()
+			l.epoch = l.epoch.Add(-5 * time.Millisecond)
+			l.mu.Unlock()
+			look(l)
+			synctest.Wait()
+			if n := served.Load(); n < 5 {
+				t.Errorf("%s: %d were served", what, n)
+			}
+			time.Sleep(17 * time.Millisecond)
+			synctest.Wait()
+			if n := served.Load(); n < 20 {
+				t.Errorf("%s: only %d were served", what, n)
+			}
+			l.Stats()
+			all.Wait()
+		})
+	}
+}
+
 // A limiter that nobody waits for has no timer that runs.
 func TestIdleCostsNothing(t *testing.T) {
 	t.Parallel()
@@ -99,17 +144,18 @@ func TestIdleCostsNothing(t *testing.T) {
 		l := empty(t, Config{Rate: 1})
 		ctx, cancel := context.WithCancel(t.Context())
 		took := waits(ctx, l, 1)
-		if !l.alarm.set {
+		ringing := func() bool { return l.line.head != nil && l.line.head.set || l.line.spare != nil && l.line.spare.set }
+		if !ringing() {
 			t.Error("somebody waits and nothing will ring")
 		}
 		l.Pause()
-		if l.alarm.set {
+		if ringing() {
 			t.Error("paused, and something will ring")
 		}
 		l.Resume()
 		cancel()
 		<-took
-		if l.alarm.set {
+		if ringing() {
 			t.Error("nobody waits and something will ring")
 		}
 	})

@@ -58,7 +58,7 @@ func (m *model) pass() {
 	if m.paused || passed == 0 {
 		return
 	}
-	came := 0.0
+	since, came := passed, 0.0
 	if m.share() < 1 && !m.held { // what is left of the ramp comes at the mean of its shares
 		rising, before := min(passed, m.over-m.risen), m.share()
 		m.risen += rising
@@ -74,8 +74,10 @@ func (m *model) pass() {
 		if len(m.waiting) == 0 {
 			m.tokens = min(m.tokens, m.room(m.short))
 		}
-	case m.tokens < m.room(m.short):
-		m.tokens = min(m.tokens+came, m.room(m.short))
+	case m.tokens > m.room(m.short) && since > 0.025:
+		m.tokens = m.room(m.short)
+	default:
+		m.tokens = max(m.tokens, min(m.tokens+came, m.room(m.short || m.tokens > m.room(m.short))))
 	}
 }
 
