@@ -87,7 +87,7 @@ func (b *bucket) until(n float64) time.Duration {
 	case b.paused:
 		return never
 	}
-	return b.ramp.stretch((n - b.tokens) / b.rate)
+	return b.ramp.stretch((n - least/2 - b.tokens) / b.rate) // not a nanosecond later for the last digits of a sum
 }
 
 // setRate changes the rate from now on; tokens have been counted. What had no limit begins with a full bucket, as a new one does.

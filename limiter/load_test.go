@@ -92,6 +92,25 @@ func TestUnderLoad(t *testing.T) {
 	}
 }
 
+// What a late sleeper has left is there for those who come next, and more comes in meanwhile; but not for who comes later.
+func TestLatePermitsDoNotStay(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[time.Duration]int{0: 10, 10 * time.Millisecond: 20, 24 * time.Millisecond: 26, 26 * time.Millisecond: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			l := empty(t, Config{Rate: 1000, Burst: 1})
+			took := waits(t.Context(), l, 1)
+			l.mu.Lock()
+			l.bucket.last -= 10 * time.Millisecond
+			l.mu.Unlock()
+			<-took
+			time.Sleep(rest)
+			if n, _ := l.Take(100); n != want {
+				t.Errorf("%d after %v, want %d", n, rest, want)
+			}
+		})
+	}
+}
+
 // Whoever looks serves those who are due, and then the next in line is woken when it is due in its turn.
 func TestServedByOthers(t *testing.T) {
 	t.Parallel()
@@ -119,7 +138,7 @@ func TestServedByOthers(t *testing.T) {
 			}
 			synctest.Wait()
 			l.mu.Lock()
-			l.epoch = l.epoch.Add(-5 * time.Millisecond)
+			l.bucket.last -= 5 * time.Millisecond
 			l.mu.Unlock()
 			look(l)
 			synctest.Wait()
@@ -174,7 +193,7 @@ func TestWaitersAfterAStall(t *testing.T) {
 			}
 			synctest.Wait()
 			l.mu.Lock()
-			l.epoch = l.epoch.Add(-stall) // so much later it is for the limiter, and for no timer
+			l.bucket.last -= stall // so much more has passed for the limiter, and for no timer
 			l.mu.Unlock()
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
