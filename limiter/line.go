@@ -167,7 +167,6 @@ func (l *Limiter) leave(w *waiter) bool {
 	if first {
 		l.bucket.clamp(l.need()) // what had gathered beyond the burst was for this one
 		l.serve(now)
-		l.arm()
 	}
 	return false
 }
