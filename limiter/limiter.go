@@ -14,7 +14,8 @@ type Config struct {
 	Rate float64 // permits a second, above 0; 0 or +Inf means no limit
 
 	// Burst is how many permits gather while nobody wants them, so how many may pass at once after that. 0 means what the rate
-	// brings in 25 ms, at least 1, and follows the rate when that changes. A new limiter begins with so many.
+	// brings in 25 ms, at least 1, and follows the rate when that changes. A new limiter begins with so many. Who wanted permits and
+	// wakes up late gets what 25 ms bring, whatever the burst.
 	Burst int
 }
 
