@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var billing = ID{Tenant: "red", Group: "billing"} //nolint:gochecknoglobals // never changed
+var billing = ID{Tenant: "red", Group: "billing"}
 
 const spec = `{"topics":{"orders":{"workers":16}}}`
 

@@ -81,8 +81,7 @@ func (w *watched) record(server, text string, err error, servers []string) {
 		return
 	}
 	before, had := w.held[server]
-	switch {
-	case err == nil:
+	if err == nil {
 		clear(w.failed)
 		w.err, w.answered = nil, true
 		if w.asked && w.compared == 0 { // it came late, and is the first
@@ -92,7 +91,7 @@ func (w *watched) record(server, text string, err error, servers []string) {
 			w.held[server] = text // else the old string goes on, by which watchers see at once that it is the same
 			w.texts = nil
 		}
-	default:
+	} else {
 		w.failed[server] = err
 		if had {
 			delete(w.held, server)

@@ -33,7 +33,7 @@ func TestPoller(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	if c.Poller(func() cluster.Poller { return &countedPoller{} }).(*countedPoller).closed != 1 { //nolint:errcheck // it is what was given
+	if c.Poller(func() cluster.Poller { return &countedPoller{} }).(*countedPoller).closed != 1 {
 		t.Error("it is left open")
 	}
 }
