@@ -16,7 +16,7 @@ type Instance struct {
 }
 
 // Instances asks all members of a consumer group what they do, as [Admin.RunningInfo] asks one, at once; sorted by
-// client id. Members that can't be asked are listed with the reason. Where brokers don't answer, the [*PartialError]
+// client id. Members that can't be asked, or don't answer within the request time-out, are listed with the reason. Where brokers don't answer, the [*PartialError]
 // comes beside the members that the others know.
 func (a *Admin) Instances(ctx context.Context, group string) ([]Instance, error) {
 	op := "read the instances of group " + shown(group)
@@ -26,6 +26,8 @@ func (a *Admin) Instances(ctx context.Context, group string) ([]Instance, error)
 	}
 	members, err := w.members(ctx)
 	instances, _ := onEach(ctx, members, func(ctx context.Context, m member) (Instance, error) {
+		ctx, cancel := context.WithTimeout(ctx, a.view.RequestTimeout())
+		defer cancel()
 		info, err := w.ask(ctx, m)
 		return Instance{m.Member, info, err}, nil
 	})

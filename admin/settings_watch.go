@@ -22,6 +22,9 @@ const (
 	Left     Progress = "left"     // it isn't a member any more
 )
 
+// errUnanswered is why nothing is known of a member: a broker gives it 10 s.
+var errUnanswered = errors.New("nothing has come yet")
+
 // SettingsProgress is what one member has done with a document.
 type SettingsProgress struct {
 	Instance
@@ -127,7 +130,7 @@ func (w *settingsWatch) meet(ctx context.Context, l listing) (left []SettingsPro
 			continue
 		}
 		asking, stop := context.WithCancel(ctx)
-		w.all[m.ClientID] = &watchedMember{stop: stop, last: SettingsProgress{Instance: Instance{Member: m.Member}, Progress: Waiting}}
+		w.all[m.ClientID] = &watchedMember{stop: stop, last: SettingsProgress{Instance: Instance{m.Member, RunningInfo{}, errUnanswered}, Progress: Waiting}}
 		every := max(askMemberEvery, time.Duration(len(l.members))*askEachMember)
 		w.running.Go(func() { w.follow(asking, m, every) })
 	}

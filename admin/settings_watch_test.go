@@ -166,6 +166,37 @@ func TestSettingsWatchWhereNobodyAnswers(t *testing.T) {
 	})
 }
 
+// A member that is frozen holds up neither who asks for the others nor who watches them.
+func TestInstancesWithOneThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, client := threeServers(t, nil)
+		billing(t, cluster, nil, consumer.Topic{})
+		frozen, _ := billing(t, cluster, nil, consumer.Topic{})
+		defer cluster.Partition(frozen, "").Heal()
+		a := admin.New(client)
+		began := time.Now()
+		all, err := a.Instances(t.Context(), "billing")
+		if err != nil || len(all) != 2 || (all[0].Err == nil) == (all[1].Err == nil) || time.Since(began) > rocketkit.DefaultRequestTimeout {
+			t.Errorf("%+v, %v after %v", all, err, time.Since(began))
+		}
+		s := a.Settings("billing")
+		written := write(t, s, workers("20"))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := s.Watch(ctx, written.Rev, written.At, func(p admin.SettingsProgress) {
+			switch {
+			case p.ClientID != frozen && p.Progress == admin.Applied && p.Took < 3*time.Second:
+			case p.ClientID == frozen && p.Progress == admin.Waiting && p.Err != nil && p.Took == 5*time.Second:
+			default:
+				t.Errorf("%+v", p)
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestInstances(t *testing.T) {
 	t.Parallel()
 	cluster, client := threeServers(t, nil)
