@@ -43,8 +43,8 @@ func (d *directory) answer(conn net.Conn) {
 	_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(d.list), d.list)
 }
 
-// TestAddressServer: name servers that come and go as an address server says.
-func TestAddressServer(t *testing.T) {
+// TestAddressServerLists: name servers that come and go as an address server says.
+func TestAddressServerLists(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
