@@ -25,7 +25,7 @@ func read(path string) (data []byte, modified time.Time, err error) {
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, time.Time{}, err

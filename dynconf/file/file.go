@@ -97,10 +97,16 @@ type reports struct {
 	found  func(string, error)
 
 	looked bool
-	told   bool // something, which was
-	text   string
-	err    string
-	wrong  time.Time // since when no look saw a whole document; zero: the last one did
+	told   saying // what found was called with last
+	doubt  saying // what the last look saw, when that was no document
+	since  time.Time
+	silent time.Time // since when something was kept back; zero: nothing is
+}
+
+// saying is what may be told.
+type saying struct {
+	is        bool
+	text, err string
 }
 
 // look reads the file and tells what it says. It is in doubt when it was told nothing because a later look may see more.
@@ -113,29 +119,39 @@ func (r *reports) look(path string) (doubt bool) {
 	first := !r.looked
 	r.looked = true
 	if whole {
-		r.wrong = time.Time{}
+		r.doubt, r.silent = saying{}, time.Time{}
 		r.tell(text, err)
 		return false
 	}
-	if r.wrong.IsZero() {
-		r.wrong = time.Now()
+	now := time.Now()
+	if r.silent.IsZero() {
+		r.silent = now
 	}
-	// Who starts waits for the first word, and nobody is in the middle of writing what can't be read at all.
-	if first && data == nil || time.Since(r.wrong) >= r.settle {
-		r.tell(text, err)
-		return false
+	if seen := said(text, err); seen != r.doubt {
+		r.doubt, r.since = seen, now
 	}
-	return true
+	switch {
+	case first && data == nil: // who starts waits for the first word, and nobody is in the middle of writing what can't be read at all
+	case now.Sub(r.since) >= r.settle:
+	case now.Sub(r.silent) >= 10*r.settle: // it is written all the time
+	default:
+		return true
+	}
+	r.silent = time.Time{}
+	r.tell(text, err)
+	return false
 }
 
 func (r *reports) tell(text string, err error) {
-	problem := ""
+	if now := said(text, err); now != r.told {
+		r.told = now
+		r.found(text, err)
+	}
+}
+
+func said(text string, err error) saying {
 	if err != nil {
-		problem = err.Error()
+		return saying{true, text, err.Error()}
 	}
-	if r.told && text == r.text && problem == r.err {
-		return
-	}
-	r.told, r.text, r.err = true, text, problem
-	r.found(text, err)
+	return saying{true, text, ""}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ const patience = 20 * time.Second
 // never is a time that no test lives to see: what happens before then happened because the system said so.
 const never = time.Hour
 
-var billing = dynconf.ID{Tenant: "red", Group: "billing"} //nolint:gochecknoglobals // a constant
+var billing = dynconf.ID{Tenant: "red", Group: "billing"}
 
 // watched is a Source that a test watches.
 type watched struct {
@@ -225,15 +226,18 @@ func TestEditors(t *testing.T) {
 		"replaces it":          replace,
 		"truncates and writes": write,
 		"moves it out of the way": func(t *testing.T, path, text string) {
+			t.Helper()
 			must(t, os.Rename(path, path+"~"))
 			write(t, path, text)
 			must(t, os.Remove(path+"~"))
 		},
 		"removes it first": func(t *testing.T, path, text string) {
+			t.Helper()
 			must(t, os.Remove(path))
 			write(t, path, text)
 		},
 		"writes byte by byte": func(t *testing.T, path, text string) {
+			t.Helper()
 			f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 			must(t, err)
 			defer f.Close()
@@ -274,9 +278,39 @@ func TestHalfWritten(t *testing.T) {
 		if took := time.Since(began); n > 0 && took < s.times.settle {
 			t.Errorf("told after %v", took)
 		}
-		write(t, path, workers(n))
+		write(t, path, workers(n)) // which is empty for a moment
 		w.document(t, workers(n))
 	}
+}
+
+// What is never whole, and changes all the time, is told as well.
+func TestNeverWhole(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "settings.json")
+	w := watch(t, New(path), times{every: never, apart: time.Millisecond, settle: 20 * time.Millisecond})
+	w.missing(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() { // a log that was given for the settings
+		f, err := os.Create(path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		for ctx.Err() == nil {
+			if _, err := f.WriteString("."); err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(100 * time.Microsecond) // a log isn't written without a break
+		}
+	})
+	if told := w.next(t); told.err == nil && !strings.HasPrefix(told.text, ".") {
+		t.Errorf("told %q, %v", told.text, told.err)
+	}
+	stop()
+	writing.Wait()
 }
 
 func TestMissing(t *testing.T) {
@@ -317,26 +351,28 @@ func TestMissingDirectory(t *testing.T) {
 
 func TestWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	huge := workers(1) + strings.Repeat(" ", 20<<20) + "x"
+	holds := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
 	for name, c := range map[string]struct {
-		place func(t *testing.T, path string)
+		place func(path string) error
 		err   string // a part of it
 		text  int    // bytes
 	}{
-		"a directory":      {func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o700)) }, "no regular file", 0},
-		"a link to itself": {func(t *testing.T, path string) { must(t, os.Symlink(path, path)) }, "too many levels", 0},
-		"empty":            {func(t *testing.T, path string) { write(t, path, " \n") }, "empty", 0},
-		"huge":             {func(t *testing.T, path string) { write(t, path, huge) }, "", dynconf.MaxRead + 1},
-		"more settings than a document takes": {func(t *testing.T, path string) {
-			write(t, path, `{"x":"`+strings.Repeat("y", dynconf.MaxWritten)+`"}`)
-		}, fmt.Sprint(dynconf.MaxWritten), 0},
-		"no object": {func(t *testing.T, path string) { write(t, path, "[1]") }, "", 3},
-		"null":      {func(t *testing.T, path string) { write(t, path, "null") }, "", 4},
+		"a directory":      {func(path string) error { return os.Mkdir(path, 0o700) }, "no regular file", 0},
+		"a link to itself": {func(path string) error { return os.Symlink(path, path) }, "too many levels", 0},
+		"empty":            {holds(" \n"), "empty", 0},
+		"huge":             {holds(workers(1) + strings.Repeat(" ", 20<<20) + "x"), "", dynconf.MaxRead + 1},
+		"no object":        {holds("[1]"), "", 3},
+		"null":             {holds("null"), "", 4},
+		"more settings than a document takes": {
+			holds(`{"x":"` + strings.Repeat("y", dynconf.MaxWritten) + `"}`), fmt.Sprint(dynconf.MaxWritten), 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "settings.json")
-			c.place(t, path)
+			must(t, c.place(path))
 			w := watch(t, New(path), times{every: 5 * time.Millisecond, apart: time.Millisecond, settle: 10 * time.Millisecond})
 			switch told := w.next(t); {
 			case c.err == "" && told.err != nil, c.err != "" && (told.err == nil || !strings.Contains(told.err.Error(), c.err)):

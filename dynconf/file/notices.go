@@ -64,7 +64,7 @@ func (n *notices) wait(ctx context.Context, apart, next time.Duration) {
 		if n.watcher != nil {
 			events, lost = n.watcher.Events, n.watcher.Errors
 		}
-		open := true
+		var open bool
 		select {
 		case <-ctx.Done():
 			return
