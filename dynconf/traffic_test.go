@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -43,8 +44,8 @@ func (d *directory) answer(conn net.Conn) {
 	_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(d.list), d.list)
 }
 
-// TestAddressServer: name servers that come and go as an address server says.
-func TestAddressServer(t *testing.T) {
+// TestAddressServerLists: name servers that come and go as an address server says.
+func TestAddressServerLists(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,4 +175,36 @@ func TestTenantsSignature(t *testing.T) {
 		f := follow(t, Config{Source: NameServers(red.Cluster())}, nil)
 		f.wants(t, `1: {"a":5}`, 5, "", 0)
 	})
+}
+
+// TestStartWhileNothingAnswers: a start waits a second also where no connection can be made, or no name server is known.
+func TestStartWhileNothingAnswers(t *testing.T) {
+	t.Parallel()
+	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for name, cfg := range map[string]rocketkit.Config{
+		"dials hang":              {NameServers: []string{"a:1", "b:1", "c:1"}, Dial: hang},
+		"the address server does": {NameServerURL: "http://directory:8080/rocketmq/nsaddr", Dial: hang},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				cfg.Logger, cfg.Settings.CacheDir = slog.New(slog.DiscardHandler), "off"
+				f := NewFollower(Config{ID: billing, Source: NameServers(opened(t, cfg).Cluster()), Apply: (&applier{}).take, Logger: cfg.Logger})
+				began := time.Now()
+				f.Start(t.Context())
+				if took := time.Since(began); took != time.Second {
+					t.Errorf("it took %v", took)
+				}
+				ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+				defer stop()
+				f.Run(ctx)
+				if s := f.Status(); s.Reason != Unreadable {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
 }

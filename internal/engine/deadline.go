@@ -65,6 +65,16 @@ func (c *handlerContext) Err() error {
 	return c.timed.Err()
 }
 
+// errAt is Err for who knows the time.
+func (c *handlerContext) errAt(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lookAt(now); c.timed == nil {
+		return nil
+	}
+	return c.timed.Err()
+}
+
 // Value lets contexts derived from this one, and context.Cause, find the real one, so that the standard library needs no
 // goroutine to link them.
 func (c *handlerContext) Value(key any) any {

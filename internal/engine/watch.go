@@ -65,7 +65,9 @@ func (w *watched) handled(ctx *handlerContext, what func(i int) (past, *outcome)
 	if w == nil {
 		return
 	}
-	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	now := w.engine.now()
+	w.call.Took = now.Sub(w.call.Began)
+	late := errors.Is(ctx.errAt(now), context.DeadlineExceeded)
 	all := w.outcome[:]
 	if n := len(w.call.Messages); n > 1 {
 		all = make([]hook.Outcome, n)

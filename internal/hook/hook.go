@@ -140,6 +140,7 @@ type Handling struct {
 	Batch    bool   // a batch handler's, of perhaps one message
 	Messages []rocketkit.Message
 	Began    time.Time
+	Took     time.Duration // known to Handled
 }
 
 // Outcome is what becomes of a message. Where the limit of retries is the group's own on the brokers, it is taken to be

@@ -26,6 +26,7 @@ type Handler struct {
 	clientID string
 	all      instruments
 	sets     sets
+	origin   time.Time // samples count from it
 
 	duration    metric.Float64Histogram
 	delay       metric.Float64Histogram
@@ -43,6 +44,7 @@ func NewHandler(view *cluster.View, group string) *Handler {
 		tracing:     newTracing(view.Telemetry()),
 		clientID:    view.ClientID(),
 		all:         all,
+		origin:      time.Now(),
 		duration:    all.histogram(processDuration),
 		delay:       all.histogram(consumerDelay),
 		consumed:    all.counter(consumedMessages),
@@ -141,7 +143,6 @@ func partition(q rocketkit.Queue) string { return fmt.Sprintf("%s:%d", q.Broker,
 
 // Handled measures the call and ends its span.
 func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []hook.Outcome) {
-	took := time.Since(call.Began)
 	failure := ""
 	for i := range outcomes {
 		if failure = failed(&outcomes[i]); failure != "" {
@@ -149,10 +150,15 @@ func (h *Handler) Handled(ctx context.Context, call *hook.Handling, outcomes []h
 		}
 	}
 	set := h.sets.of(labels{operation: process, topic: call.Topic, failure: failure})
-	h.duration.Record(ctx, took.Seconds(), set.record...)
+	at := call.Began.Sub(h.origin)
+	if set.sample.pick(at) {
+		h.duration.Record(ctx, call.Took.Seconds(), set.record...)
+	}
 	for i := range call.Messages {
-		// Two clocks are compared here: a broker's that is ahead makes a delay of 0.
-		h.delay.Record(ctx, max(call.Began.Sub(call.Messages[i].StoreTime()), 0).Seconds(), set.own.record...)
+		if set.own.sample.pick(at) {
+			// Two clocks are compared here: a broker's that is ahead makes a delay of 0.
+			h.delay.Record(ctx, max(call.Began.Sub(call.Messages[i].StoreTime()), 0).Seconds(), set.own.record...)
+		}
 		h.count(ctx, set, failure, &outcomes[i])
 	}
 	h.end(ctx, outcomes, failure)
@@ -199,7 +205,7 @@ func (h *Handler) flush() {
 
 // end ends the call's span, if it has one.
 func (h *Handler) end(ctx context.Context, outcomes []hook.Outcome, failure string) {
-	span := h.tracing.begunIn(ctx)
+	span := h.tracing.end(ctx)
 	if span == nil {
 		return
 	}

@@ -50,6 +50,7 @@ type set struct {
 	span    string                  // its name
 
 	consumed atomic.Int64 // messages that are still to be added to the counter
+	sample   sample       // of a consumer's histograms
 }
 
 // sets keeps what it has made. Reading takes no lock.

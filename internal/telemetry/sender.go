@@ -144,7 +144,7 @@ func (s *Sender) Sent(ctx context.Context, send *hook.Sending, r *hook.Sent) {
 	if r.Attempts > 1 {
 		s.retries.Add(ctx, int64(r.Attempts-1), set.own.add...)
 	}
-	span := s.tracing.begunIn(ctx)
+	span := s.tracing.end(ctx)
 	if span == nil {
 		return
 	}

@@ -29,7 +29,7 @@ type buffer struct {
 
 // add packs a record. It reports false when there is no room, and whether a parcel is full now.
 func (b *buffer) add(r *record) (ok, filled bool) {
-	data, keys := r.append(nil), r.index()
+	data, keys := r.encode(), r.index()
 	size := 0
 	for _, key := range keys {
 		size += len(key) + 1

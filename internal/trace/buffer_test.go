@@ -75,7 +75,7 @@ func TestBufferIsBounded(t *testing.T) {
 		if ok, _ := b.add(r); !ok {
 			break
 		}
-		if bytes += len(r.append(nil)); bytes > (maxParcels+1)*maxParcel {
+		if bytes += len(r.encode()); bytes > (maxParcels+1)*maxParcel {
 			t.Fatalf("%d bytes are held", bytes)
 		}
 	}

@@ -84,11 +84,10 @@ func (r *Recorder) Handled(ctx context.Context, h *hook.Handling, outcomes []hoo
 	if !ok || h.Topic == r.topic {
 		return
 	}
-	now := time.Now()
-	cost := now.Sub(h.Began) / time.Duration(len(h.Messages))
+	ended, cost := h.Began.Add(h.Took), h.Took/time.Duration(len(h.Messages))
 	for i := range h.Messages {
 		if one, ok := received(&h.Messages[i]); ok {
-			one.kind, one.at, one.group, one.request, one.cost = kindAfter, now, r.group, request, cost
+			one.kind, one.at, one.group, one.request, one.cost = kindAfter, ended, r.group, request, cost
 			one.success, one.code = outcomes[i].Verdict == hook.Done, codeOf(outcomes[i])
 			r.add(&one)
 		}

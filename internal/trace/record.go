@@ -67,9 +67,9 @@ const (
 	codeFailed    = 4
 )
 
-// append encodes the record as TraceDataEncoder does.
-func (r *record) append(dst []byte) []byte {
-	w := writer(append(dst, r.kind...))
+// encode writes the record as TraceDataEncoder does.
+func (r *record) encode() []byte {
+	w := writer(r.kind)
 	switch r.kind {
 	case kindPub:
 		w.place(r)

@@ -41,7 +41,7 @@ func TestRecordsAreJavas(t *testing.T) {
 		} else {
 			r.tag, r.keys, r.state = "paid", "k1 k2", "COMMIT_MESSAGE"
 		}
-		got := strings.NewReplacer("\x01", `\001`, "\x02", `\002`).Replace(string(r.append(nil)))
+		got := strings.NewReplacer("\x01", `\001`, "\x02", `\002`).Replace(string(r.encode()))
 		if got != col[1] {
 			t.Errorf("%s is\n%s, want Java's\n%s", col[0], got, col[1])
 		}
@@ -72,7 +72,7 @@ func TestSeparatorsWithinFields(t *testing.T) {
 		plain := record{kind: kind, id: "id", keys: "a b", tag: "t", region: "r"}
 		hostile := record{kind: kind, id: "i\x02Pub\x01d", keys: "a\x01b", tag: "\x01", region: "\x02"}
 		for _, separator := range []string{"\x01", "\x02"} {
-			if got, want := strings.Count(string(hostile.append(nil)), separator), strings.Count(string(plain.append(nil)), separator); got != want {
+			if got, want := strings.Count(string(hostile.encode()), separator), strings.Count(string(plain.encode()), separator); got != want {
 				t.Errorf("%s: %d times %q, want %d", kind, got, separator, want)
 			}
 		}

@@ -36,34 +36,39 @@ func (r *Recorder) run(ctx context.Context) {
 		}
 		select {
 		case <-r.stop:
-			r.report(&t, r.write(ctx, true))
+			r.write(ctx, true, &t)
 			r.giveUp()
 			return
 		case <-tick.C:
-			r.report(&t, r.write(ctx, true))
+			r.write(ctx, true, &t)
 		case <-full:
-			r.report(&t, r.write(ctx, false))
+			r.write(ctx, false, &t)
 		}
 	}
 }
 
 // write sends the full parcels there are, and then the one that isn't if all is set, until one fails. What comes meanwhile
 // begins another parcel, which waits for its own turn: while messages come without end, sending on would be one message
-// for each few records.
-func (r *Recorder) write(ctx context.Context, all bool) error {
+// for each few records. Where there was none, nothing is known of the topic, and nothing reported.
+func (r *Recorder) write(ctx context.Context, all bool, t *trouble) {
+	p, full := r.records.next(all)
+	if p == nil {
+		return
+	}
 	for {
-		p, full := r.records.next(all)
-		if p == nil {
-			return nil
-		}
 		if err := r.put(ctx, p); err != nil {
 			r.lost.Add(int64(p.records))
-			return err
+			r.report(t, err)
+			return
 		}
 		if !full {
-			return nil
+			break
+		}
+		if p, full = r.records.next(all); p == nil {
+			break
 		}
 	}
+	r.report(t, nil)
 }
 
 // put sends one parcel.

@@ -96,7 +96,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	seconds := flags.Float64("seconds", 2, "how long each turn of sending is measured; idling and asking for settings ten times as long")
 	flags.DurationVar(&o.timeout, "timeout", 20*time.Minute, "give up after so long")
 	flags.StringVar(&o.output, "o", "text", "what to print: text or json")
-	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a processor profile of rocketkit's process to `file`")
+	flags.StringVar(&o.cpuProfile, "cpuprofile", "", "write a processor profile of rocketkit's process, or of the first one of its kind that -who leaves, to `file`")
 	flags.StringVar(&o.memProfile, "memprofile", "", "write a profile of its allocations to `file`; it costs time")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -158,4 +158,13 @@ func bench(ctx context.Context, o options, out, progress io.Writer) error {
 		return enc.Encode(found)
 	}
 	return found.print(out)
+}
+
+// profiled is whose process is profiled: rocketkit's, or where it isn't measured the first of its other ones.
+func (o options) profiled() string {
+	i := slices.IndexFunc(names(), func(name string) bool { return strings.HasPrefix(name, rocketkitName) && o.who.MatchString(name) })
+	if i < 0 {
+		return ""
+	}
+	return names()[i]
 }

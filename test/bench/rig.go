@@ -73,11 +73,11 @@ func (r *rig) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.progress, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
 }
 
-// close ends everything that was started, rocketkit's process in order, as it has profiles to write.
+// close ends everything that was started, who is profiled in order, as it has profiles to write.
 func (r *rig) close() error {
 	var all []error
 	for name, b := range r.running {
-		if name == rocketkitName && r.options.cpuProfile+r.options.memProfile != "" {
+		if name == r.options.profiled() && r.options.cpuProfile+r.options.memProfile != "" {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			all = append(all, b.Stop(ctx))
 			cancel()
@@ -138,7 +138,7 @@ func (r *rig) process(ctx context.Context, name string) (b *peer.Bench, err erro
 			return nil, err
 		}
 		o := child.Options{NameServers: r.cluster.NameServers(), Broker: r.cluster.Broker(0).Address()}
-		if name == rocketkitName {
+		if name == r.options.profiled() {
 			o.CPUProfile, o.MemProfile = r.options.cpuProfile, r.options.memProfile
 		}
 		switch name {
