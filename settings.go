@@ -23,7 +23,7 @@ type Settings struct {
 	Keys []ed25519.PublicKey
 
 	// CacheDir is the directory where the last good documents are kept, for a start while no name server can be reached. It is made
-	// when first needed, and may be shared by processes. Default: rocketkit in os.UserCacheDir, and none where there is no such
+	// when first needed, and may be shared by processes. Default: rocketkit/settings in os.UserCacheDir, and none where there is no such
 	// directory. "off" means none.
 	CacheDir string
 }
@@ -46,7 +46,7 @@ func (s Settings) complete() (Settings, error) {
 		s.CacheDir = ""
 	case "":
 		if dir, err := os.UserCacheDir(); err == nil {
-			s.CacheDir = filepath.Join(dir, "rocketkit")
+			s.CacheDir = filepath.Join(dir, "rocketkit", "settings")
 		}
 	}
 	return s, nil

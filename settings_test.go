@@ -94,7 +94,7 @@ func TestSettingsOfAClient(t *testing.T) {
 	}
 	public := ed25519.PublicKey(bytes.Repeat([]byte{1}, ed25519.PublicKeySize))
 	for name, test := range map[string]struct{ given, want rocketkit.Settings }{
-		"defaults": {rocketkit.Settings{}, rocketkit.Settings{CacheDir: filepath.Join(dir, "rocketkit")}},
+		"defaults": {rocketkit.Settings{}, rocketkit.Settings{CacheDir: filepath.Join(dir, "rocketkit", "settings")}},
 		"no cache": {rocketkit.Settings{CacheDir: "off", Off: true}, rocketkit.Settings{Off: true}},
 		"all":      {rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}, rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}},
 	} {
