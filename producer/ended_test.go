@@ -84,7 +84,7 @@ func TestHooksAreToldOfEnds(t *testing.T) {
 		told("rolled back", hook.Ended{End: hook.Rollback, TransactionID: receipt.ID})
 		receipt, _ = p.Transact(t.Context(), m, func(context.Context) error { return says })
 		told("left to the check", hook.Ended{End: hook.Undecided, TransactionID: receipt.ID})
-		for n := p.Transactions().CheckOpen; p.Transactions().CheckOpen == n; time.Sleep(time.Second) { //nolint:revive // waits
+		for n := p.Transactions().CheckOpen; p.Transactions().CheckOpen == n; time.Sleep(time.Second) {
 		}
 		told("left open by the check", hook.Ended{End: hook.Undecided, Checked: true, TransactionID: receipt.ID})
 
