@@ -27,7 +27,7 @@ func (f *Follower) hear(h hearing) {
 	defer f.work.Unlock()
 	now := time.Now()
 	if h.err != nil {
-		f.heard = hearing{}
+		f.heard, f.again = hearing{}, time.Time{}
 		f.fail(&Refusal{Unreadable, 0, h.err}, now)
 		return
 	}
@@ -36,10 +36,27 @@ func (f *Follower) hear(h hearing) {
 		return
 	}
 	f.heard = h
+	f.consider(now)
+}
+
+// judgeAgain judges what was heard last anew, when that is due: a source that tells of changes alone says nothing when a
+// clock has been set.
+func (f *Follower) judgeAgain() {
+	f.work.Lock()
+	defer f.work.Unlock()
+	if now := time.Now(); !f.again.IsZero() && !now.Before(f.again) {
+		f.consider(now)
+	}
+}
+
+func (f *Follower) consider(now time.Time) {
 	f.judge(now)
 	f.accept(now, f.cfg.Source.String())
 	f.compare()
 	f.fail(f.failing(), now)
+	if !f.again.IsZero() {
+		f.wake()
+	}
 }
 
 // judge decodes the texts that weren't heard before.
@@ -138,10 +155,7 @@ func (f *Follower) replace(d Document, now time.Time, from string) bool {
 		}
 	})
 	f.cfg.Logger.Info("settings applied", "rev", d.Rev, "at", d.At, "by", d.By, "from", from, "deleted", d.Deleted, "expired", expired)
-	select {
-	case f.expires <- struct{}{}:
-	default:
-	}
+	f.wake()
 	return true
 }
 
