@@ -364,6 +364,31 @@ func TestHangingNameServers(t *testing.T) {
 	})
 }
 
+// TestStartAfterNameServersHung: that they let others' requests run out of time isn't held against a start.
+func TestStartAfterNameServersHung(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		follow(t, Config{Source: NameServers(client.Cluster())}, nil)
+		hang := n.cluster.Inject(mqtest.Fault{Request: mqtest.RequestGetKV, Break: mqtest.Silence})
+		time.Sleep(8 * time.Second)
+		hang.Remove()
+		id, a := ID{Group: "audit"}, &applier{}
+		text, err := Document{Rev: 5, Spec: json.RawMessage(`{"a":5}`)}.Encode(id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.put(t, id, text, 0, 1, 2)
+		if rest := client.Cluster().Poller(nil).(*poller); len(rest.resting) != 3 {
+			t.Fatalf("%v rest", rest.resting)
+		}
+		NewFollower(Config{ID: id, Source: NameServers(client.Cluster()), Apply: a.take, Logger: slog.New(slog.DiscardHandler)}).Start(t.Context())
+		if a.last() != `1: {"a":5}` {
+			t.Errorf("%s", a.last())
+		}
+	})
+}
+
 // TestOnePollerPerClient: whatever number of groups, tenants and watchers it has.
 func TestOnePollerPerClient(t *testing.T) {
 	t.Parallel()
