@@ -49,6 +49,7 @@ type Follower struct {
 	applied  bool       // a document's settings are in force
 	heard    hearing    // last
 	verdicts map[string]verdict
+	lost     bool      // no name server that answers has the document that counts
 	again    time.Time // when to judge them anew though they haven't changed; zero: never
 
 	mu     sync.Mutex // never held while anything waits

@@ -187,6 +187,10 @@ func TestWipedNameServers(t *testing.T) {
 			if s := f.Status(); s.Disagreeing != wiped+1 {
 				t.Errorf("%d wiped: %+v", wiped+1, s)
 			}
+			// There is no more to repair from when the last one has lost it.
+			if lost := f.log.count("no name server that answers has the settings that are in force"); lost != wiped/2 || f.log.count("conf repair") != 1 {
+				t.Errorf("%d wiped:\n%s", wiped+1, &f.log.out)
+			}
 		}
 		n.rev(t, 4, 1) // a backup that is old
 		time.Sleep(time.Minute)

@@ -60,7 +60,12 @@ func (f *Follower) compare() {
 		}
 		now = s.Disagreeing
 	})
+	lost := now > 0 && now == len(f.heard.places)
+	was := f.lost
+	f.lost = lost
 	switch {
+	case lost && !was:
+		f.cfg.Logger.Warn("no name server that answers has the settings that are in force: if none has, rocketkit conf put writes them anew", "rev", f.current.Rev, "servers", missed)
 	case before == 0 && now > 0:
 		f.cfg.Logger.Warn("name servers miss the settings that are in force: rocketkit conf repair writes them there", "rev", f.current.Rev, "servers", missed)
 	case before > 0 && now == 0:
