@@ -41,10 +41,10 @@ func (s Settings) complete() (Settings, error) {
 		}
 	}
 	s.Keys = slices.Clone(s.Keys)
-	switch s.CacheDir {
-	case noCache:
+	switch {
+	case strings.EqualFold(s.CacheDir, noCache): // as switches in the environment are read
 		s.CacheDir = ""
-	case "":
+	case s.CacheDir == "":
 		if dir, err := os.UserCacheDir(); err == nil {
 			s.CacheDir = filepath.Join(dir, "rocketkit")
 		}

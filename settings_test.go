@@ -96,6 +96,7 @@ func TestSettingsOfAClient(t *testing.T) {
 	for name, test := range map[string]struct{ given, want rocketkit.Settings }{
 		"defaults": {rocketkit.Settings{}, rocketkit.Settings{CacheDir: filepath.Join(dir, "rocketkit")}},
 		"no cache": {rocketkit.Settings{CacheDir: "off", Off: true}, rocketkit.Settings{Off: true}},
+		"no CACHE": {rocketkit.Settings{CacheDir: "OFF"}, rocketkit.Settings{}},
 		"all":      {rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}, rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}},
 	} {
 		client, err := rocketkit.Open(rocketkit.Config{NameServers: []string{"a:1"}, Settings: test.given, Dial: refused})
