@@ -39,9 +39,9 @@ type Config struct {
 // Follower keeps one group's settings as the newest good document in its source says. Make one with NewFollower, then
 // call Start and Run. Status is safe for concurrent use.
 type Follower struct {
-	cfg     Config
-	cache   *cache        // nil: none
-	times   chan struct{} // of capacity 1: when something is to be done without a word of the source is another time
+	cfg   Config
+	cache *cache        // nil: none
+	times chan struct{} // of capacity 1: when something is to be done without a word of the source is another time
 
 	work     sync.Mutex // held while something is judged or applied
 	current  Document   // the one that counts; its Rev is 0 when there has been none
@@ -50,6 +50,8 @@ type Follower struct {
 	heard    hearing    // last
 	verdicts map[string]verdict
 	lost     bool      // no name server that answers has the document that counts
+	warned   Status    // the error that the log was told of last, and when
+	hushed   bool      // it wasn't told of the one that there is, or was last
 	again    time.Time // when to judge them anew though they haven't changed; zero: never
 
 	mu     sync.Mutex // never held while anything waits

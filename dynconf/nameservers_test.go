@@ -253,6 +253,48 @@ func TestStrangersDocument(t *testing.T) {
 	})
 }
 
+// TestRefusedByOneThatComesAndGoes: a document that is refused counts once, and isn't tried again, whenever it is read; nor
+// does the log run full.
+func TestRefusedByOneThatComesAndGoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		n.rev(t, 5, 0, 1, 2)
+		tried := 0
+		f := follow(t, Config{Source: NameServers(client.Cluster())}, func(spec string) error {
+			if spec == `{"a":9}` {
+				tried++
+				return fmt.Errorf("9 is too many")
+			}
+			return nil
+		})
+		n.rev(t, 9, 1)
+		for range 12 {
+			time.Sleep(5 * time.Second)
+			f.wants(t, `1: {"a":5}`, 5, Invalid, 9)
+			if err := n.cluster.Stop("namesrv-b"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			f.wants(t, `1: {"a":5}`, 5, "", 0)
+			if err := n.cluster.Restart("namesrv-b"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := f.Status(); s.Refused[Invalid] != 1 || tried != 1 {
+			t.Errorf("tried %d times: %+v", tried, s)
+		}
+		if refused, again := f.log.count("settings are refused"), f.log.count("none are refused"); refused < 2 || refused > 3 || again < 1 || again > refused {
+			t.Errorf("%d and %d lines in two minutes:\n%s", refused, again, &f.log.out)
+		}
+		time.Sleep(3 * time.Minute) // and then it stays
+		f.wants(t, `1: {"a":5}`, 5, Invalid, 9)
+		if refused, again := f.log.count("settings are refused"), f.log.count("none are refused"); refused != again+1 {
+			t.Errorf("%d and %d lines at the end:\n%s", refused, again, &f.log.out)
+		}
+	})
+}
+
 // TestTooLargeAtOneNameServer: nobody reads megabytes each second, and the others' document counts.
 func TestTooLargeAtOneNameServer(t *testing.T) {
 	t.Parallel()
