@@ -80,7 +80,7 @@ func NewFollower(cfg Config) *Follower {
 func (f *Follower) Start(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	f.restore()
+	f.restore(ctx)
 	f.watch(ctx, func(h hearing) {
 		f.hear(h)
 		cancel()
