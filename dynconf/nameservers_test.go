@@ -425,9 +425,12 @@ func TestStartAfterNameServersHung(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.put(t, id, text, 0, 1, 2)
-		if rest := client.Cluster().Poller(nil).(*poller); len(rest.resting) != 3 {
-			t.Fatalf("%v rest", rest.resting)
+		p := client.Cluster().Poller(nil).(*poller)
+		p.mu.Lock()
+		if len(p.resting) != 3 {
+			t.Errorf("%v rest", p.resting)
 		}
+		p.mu.Unlock()
 		NewFollower(Config{ID: id, Source: NameServers(client.Cluster()), Apply: a.take, Logger: slog.New(slog.DiscardHandler)}).Start(t.Context())
 		if a.last() != `1: {"a":5}` {
 			t.Errorf("%s", a.last())
