@@ -41,10 +41,10 @@ func (s Settings) complete() (Settings, error) {
 		}
 	}
 	s.Keys = slices.Clone(s.Keys)
-	switch s.CacheDir {
-	case noCache:
+	switch {
+	case strings.EqualFold(s.CacheDir, noCache): // as switches in the environment are read
 		s.CacheDir = ""
-	case "":
+	case s.CacheDir == "":
 		if dir, err := os.UserCacheDir(); err == nil {
 			s.CacheDir = filepath.Join(dir, "rocketkit", "settings")
 		}
@@ -60,7 +60,8 @@ func (c *Config) settingsFromEnv(lookup func(string) (string, bool)) error {
 	}
 	c.Settings.Off = set && !on
 	c.Settings.CacheDir = lookupTrimmed(lookup, "ROCKETKIT_SETTINGS_CACHE")
-	for text := range strings.SplitSeq(lookupTrimmed(lookup, "ROCKETKIT_SETTINGS_KEYS"), ",") {
+	keys := lookupTrimmed(lookup, "ROCKETKIT_SETTINGS_KEYS")
+	for text := range strings.SplitSeq(keys, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
@@ -69,6 +70,9 @@ func (c *Config) settingsFromEnv(lookup func(string) (string, bool)) error {
 			return configError("ROCKETKIT_SETTINGS_KEYS", "%.60q is no Ed25519 public key in base64; several are joined by ','", text)
 		}
 		c.Settings.Keys = append(c.Settings.Keys, key)
+	}
+	if keys != "" && len(c.Settings.Keys) == 0 { // whoever has set it wants signatures
+		return configError("ROCKETKIT_SETTINGS_KEYS", "%.60q holds no key", keys)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func TestSettingsFromEnv(t *testing.T) {
 		want      rocketkit.Settings
 	}{
 		"unset":    {nil, rocketkit.Settings{}},
-		"empty":    {map[string]string{"ROCKETKIT_SETTINGS": "", "ROCKETKIT_SETTINGS_KEYS": " , ", "ROCKETKIT_SETTINGS_CACHE": " "}, rocketkit.Settings{}},
+		"empty":    {map[string]string{"ROCKETKIT_SETTINGS": "", "ROCKETKIT_SETTINGS_KEYS": " ", "ROCKETKIT_SETTINGS_CACHE": " "}, rocketkit.Settings{}},
 		"on":       {map[string]string{"ROCKETKIT_SETTINGS": "on"}, rocketkit.Settings{}},
 		"off":      {map[string]string{"ROCKETKIT_SETTINGS": " Off "}, rocketkit.Settings{Off: true}},
 		"false":    {map[string]string{"ROCKETKIT_SETTINGS": "false"}, rocketkit.Settings{Off: true}},
@@ -46,10 +46,12 @@ func TestSettingsFromEnv(t *testing.T) {
 			}
 		})
 	}
-	for name, value := range map[string]string{
-		"ROCKETKIT_SETTINGS":      "maybe",
-		"ROCKETKIT_SETTINGS_KEYS": text(one) + "," + text(one[:31]),
+	for _, bad := range [][2]string{
+		{"ROCKETKIT_SETTINGS", "maybe"},
+		{"ROCKETKIT_SETTINGS_KEYS", text(one) + "," + text(one[:31])},
+		{"ROCKETKIT_SETTINGS_KEYS", " , "}, // no way to take documents of just anybody
 	} {
+		name, value := bad[0], bad[1]
 		cfg, err := rocketkit.FromEnv(environment(map[string]string{"ROCKETKIT_NAMESRV": "a:1", name: value}))
 		if !errors.Is(err, rocketkit.ErrConfig) || !strings.Contains(err.Error(), name+":") || !reflect.DeepEqual(cfg, rocketkit.Config{}) {
 			t.Errorf("%+v, %v", cfg, err)
@@ -96,6 +98,7 @@ func TestSettingsOfAClient(t *testing.T) {
 	for name, test := range map[string]struct{ given, want rocketkit.Settings }{
 		"defaults": {rocketkit.Settings{}, rocketkit.Settings{CacheDir: filepath.Join(dir, "rocketkit", "settings")}},
 		"no cache": {rocketkit.Settings{CacheDir: "off", Off: true}, rocketkit.Settings{Off: true}},
+		"no CACHE": {rocketkit.Settings{CacheDir: "OFF"}, rocketkit.Settings{}},
 		"all":      {rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}, rocketkit.Settings{CacheDir: "here", Keys: []ed25519.PublicKey{public}}},
 	} {
 		client, err := rocketkit.Open(rocketkit.Config{NameServers: []string{"a:1"}, Settings: test.given, Dial: refused})

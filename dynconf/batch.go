@@ -19,14 +19,15 @@ type batch struct {
 	done  chan struct{} // closed when none is left
 }
 
-// send asks a name server for documents, but not for those that it is still asked for; without all, only if it doesn't
-// rest and not for what is far too large there.
+// send asks a name server for documents, but not for those that it is still asked for; without all, not for what is far too
+// large there, and one that rests only for what nobody was asked for yet: a start waits for that.
 func (p *poller) send(ctx context.Context, r *rounds, b *batch, server string, documents []*watched, all bool) {
 	var list []*watched
 	p.mu.Lock()
 	rests := !all && time.Now().Before(p.resting[server])
+	ended := p.rounds != r // others have begun, to whom the documents may belong by now
 	for _, w := range documents {
-		if !rests && w.mayAsk(server, all) {
+		if !ended && (!rests || !w.asked) && w.mayAsk(server, all) {
 			w.pending[server] = true
 			b.left++
 			list = append(list, w)

@@ -1,6 +1,7 @@
 package dynconf
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,18 +20,43 @@ type cache struct {
 	dir, path string
 	kept      string // what this process has read or written last
 	told      bool   // that it can't be written
+	read      func(path string) (string, error)
 }
+
+// cacheWait is how long a start waits for the disk, which may be another machine's and hang.
+const cacheWait = startWait / 2
 
 // newCache makes one for the documents of a source. Its name tells clusters apart: an operator's machine may know several.
 func newCache(dir, origin string, id ID) *cache {
 	sum := sha256.Sum256([]byte(origin + "\n" + id.Key()))
 	name := strings.ReplaceAll(id.Key(), "%", ".")
-	return &cache{dir: dir, path: filepath.Join(dir, name[:min(len(name), 100)]+"-"+hex.EncodeToString(sum[:8])+".json")}
+	return &cache{dir: dir, path: filepath.Join(dir, name[:min(len(name), 100)]+"-"+hex.EncodeToString(sum[:8])+".json"), read: readCache}
 }
 
 // load reads it; empty without an error where there is none.
-func (c *cache) load() (string, error) {
-	info, err := os.Stat(c.path)
+func (c *cache) load() (string, error) { return c.read(c.path) }
+
+// loadSoon is load that gives up when ctx ends; what reads then is left behind, as a disk that hangs can't be interrupted.
+func (c *cache) loadSoon(ctx context.Context) (text string, err error) {
+	read := make(chan struct{})
+	var late struct {
+		text string
+		err  error
+	}
+	go func() {
+		defer close(read)
+		late.text, late.err = c.load()
+	}()
+	select {
+	case <-read:
+		return late.text, late.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func readCache(path string) (string, error) {
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -38,9 +64,9 @@ func (c *cache) load() (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() { // to open a pipe may take forever
-		return "", fmt.Errorf("%s is no file", c.path)
+		return "", fmt.Errorf("%s is no file", path)
 	}
-	file, err := os.Open(c.path)
+	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
@@ -69,15 +95,24 @@ func (c *cache) store(text string) error {
 	return err
 }
 
-// restore puts the cache's document into force. One that can't be used is as none.
-func (f *Follower) restore() {
+// restore puts the cache's document into force. One that can't be used is as none. A disk that hangs isn't used again.
+func (f *Follower) restore(ctx context.Context) {
 	if f.cache == nil {
 		return
 	}
 	f.work.Lock()
 	defer f.work.Unlock()
+	soon, cancel := context.WithTimeout(ctx, cacheWait)
+	defer cancel()
+	text, err := f.cache.loadSoon(soon)
 	now := time.Now()
-	text, err := f.cache.load()
+	if err != nil && soon.Err() != nil {
+		if ctx.Err() == nil {
+			f.cfg.Logger.Warn("the last settings can't be had from the cache, nor kept there: the disk doesn't answer", "file", f.cache.path)
+			f.cache = nil
+		}
+		return
+	}
 	if err == nil && text != "" {
 		_, err = Decode(f.cfg.ID, text, now, f.cfg.Keys...)
 	}

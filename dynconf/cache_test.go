@@ -295,6 +295,33 @@ func TestCacheInTrouble(t *testing.T) {
 	}
 }
 
+// TestCacheHangs: as a disk in the network may. A start doesn't wait for it, and what follows does without.
+func TestCacheHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := make(chan struct{})
+		defer close(answers)
+		source, a, log := &copies{}, &applier{}, &lines{}
+		source.Set(billing, revision(t, 5))
+		dir := t.TempDir()
+		f := NewFollower(Config{ID: billing, Source: source, CacheDir: dir, Apply: a.take, Logger: log.logger()})
+		f.cache.read = func(string) (string, error) {
+			<-answers
+			return "", errors.New("too late")
+		}
+		began := time.Now()
+		f.Start(t.Context())
+		if took := time.Since(began); took > time.Second || a.last() != `1: {"a":5}` || log.count("the disk doesn't answer") != 1 {
+			t.Errorf("%v, %s\n%s", took, a.last(), &log.out)
+		}
+		source.Set(billing, revision(t, 6))
+		f.Start(t.Context())
+		if list := files(t, dir); a.last() != `2: {"a":6}` || len(list) != 0 {
+			t.Errorf("%s, %v", a.last(), list)
+		}
+	})
+}
+
 // TestCacheRefusedByApply: a program that was changed meanwhile may refuse what it took before, and takes the next.
 func TestCacheRefusedByApply(t *testing.T) {
 	t.Parallel()

@@ -39,9 +39,9 @@ type Config struct {
 // Follower keeps one group's settings as the newest good document in its source says. Make one with NewFollower, then
 // call Start and Run. Status is safe for concurrent use.
 type Follower struct {
-	cfg     Config
-	cache   *cache        // nil: none
-	expires chan struct{} // of capacity 1: when the document that counts expires is another time
+	cfg   Config
+	cache *cache        // nil: none
+	times chan struct{} // of capacity 1: when something is to be done without a word of the source is another time
 
 	work     sync.Mutex // held while something is judged or applied
 	current  Document   // the one that counts; its Rev is 0 when there has been none
@@ -49,6 +49,9 @@ type Follower struct {
 	applied  bool       // a document's settings are in force
 	heard    hearing    // last
 	verdicts map[string]verdict
+	lost     bool      // no name server that answers has the document that counts
+	warned   Status    // the error that the log was told of last, and when
+	hushed   bool      // it wasn't told of the one that there is, or was last
 	again    time.Time // when to judge them anew though they haven't changed; zero: never
 
 	mu     sync.Mutex // never held while anything waits
@@ -64,7 +67,7 @@ func NewFollower(cfg Config) *Follower {
 	if cfg.ID.Tenant != "" {
 		cfg.Logger = cfg.Logger.With("tenant", cfg.ID.Tenant)
 	}
-	f := &Follower{cfg: cfg, expires: make(chan struct{}, 1), verdicts: map[string]verdict{}}
+	f := &Follower{cfg: cfg, times: make(chan struct{}, 1), verdicts: map[string]verdict{}}
 	f.status.Refused = map[Reason]int64{}
 	if r, ok := cfg.Source.(replicated); ok && cfg.CacheDir != "" {
 		f.cache = newCache(cfg.CacheDir, r.origin(), cfg.ID)
@@ -77,20 +80,21 @@ func NewFollower(cfg Config) *Follower {
 func (f *Follower) Start(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	f.restore()
+	f.restore(ctx)
 	f.watch(ctx, func(h hearing) {
 		f.hear(h)
 		cancel()
 	})
 }
 
-// Run follows the source until ctx ends. A document that expires meanwhile gives way to the program's own settings.
+// Run follows the source until ctx ends. A document that expires meanwhile gives way to the program's own settings, and one
+// that was from the future is judged anew each minute, also where the source has nothing new to say.
 // What was applied last stays applied when Run returns.
 func (f *Follower) Run(ctx context.Context) {
-	var expiring sync.WaitGroup
-	expiring.Go(func() { f.expireInTime(ctx) })
+	var timing sync.WaitGroup
+	timing.Go(func() { f.actInTime(ctx) })
 	f.watch(ctx, f.hear)
-	expiring.Wait()
+	timing.Wait()
 }
 
 // Status tells what is in force, and what was refused.
@@ -116,8 +120,8 @@ func (f *Follower) show(change func(*Status)) {
 	change(&f.status)
 }
 
-// expireInTime ends the document that counts when its time has come, until ctx ends.
-func (f *Follower) expireInTime(ctx context.Context) {
+// actInTime does what is due by the clock alone, until ctx ends.
+func (f *Follower) actInTime(ctx context.Context) {
 	for {
 		timer := time.NewTimer(lookAgain)
 		due := timer.C
@@ -131,22 +135,34 @@ func (f *Follower) expireInTime(ctx context.Context) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-f.expires:
+		case <-f.times:
 			timer.Stop()
 		case <-due:
 			f.expire()
+			f.judgeAgain()
 		}
 	}
 }
 
-// left is how long the document that counts still does; false when that doesn't end.
+// left is how long it is until something is due; false when nothing will be.
 func (f *Follower) left() (left time.Duration, ever bool) {
 	f.work.Lock()
 	defer f.work.Unlock()
-	if f.current.Expires.IsZero() || f.expired {
-		return 0, false
+	if !f.current.Expires.IsZero() && !f.expired {
+		left, ever = time.Until(f.current.Expires), true
 	}
-	return time.Until(f.current.Expires), true
+	if again := time.Until(f.again); !f.again.IsZero() && (!ever || again < left) {
+		left, ever = again, true
+	}
+	return left, ever
+}
+
+// wake has left looked at again.
+func (f *Follower) wake() {
+	select {
+	case f.times <- struct{}{}:
+	default:
+	}
 }
 
 func (f *Follower) expire() {

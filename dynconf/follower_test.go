@@ -346,6 +346,37 @@ func TestFollowerClockRunsBehind(t *testing.T) {
 	})
 }
 
+// TestFollowerClockIsSet: nor does a source have to say it again, which a file does only when it changes.
+func TestFollowerClockIsSet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &scripted{}
+		f := follow(t, Config{Source: source}, nil)
+		d := dated(time.Now().Add(25*time.Hour), `{"a":1}`)
+		source.say(written(t, d, nil), nil)
+		f.wants(t, "nothing", 0, FromTheFuture, d.Rev)
+		time.Sleep(time.Hour - time.Minute)
+		f.wants(t, "nothing", 0, FromTheFuture, d.Rev)
+		time.Sleep(2 * time.Minute)
+		f.wants(t, `1: {"a":1}`, d.Rev, "", 0)
+
+		// What can't be read any more isn't judged, and stays an error.
+		later := dated(time.Now().Add(25*time.Hour), `{"a":2}`)
+		later.Expires = time.Now().Add(30 * time.Hour)
+		source.say(written(t, later, nil), nil)
+		source.say("", errors.New("no way"))
+		time.Sleep(2 * time.Hour)
+		f.wants(t, `1: {"a":1}`, d.Rev, Unreadable, 0)
+		source.say(written(t, later, nil), nil)
+		f.wants(t, `2: {"a":2}`, later.Rev, "", 0)
+		time.Sleep(28 * time.Hour)
+		f.wants(t, `3: `, later.Rev, "", 0)
+		if n := f.Status().Refused[FromTheFuture]; n != 2 || f.log.count("settings are refused") != 2 {
+			t.Errorf("counted %d times\n%s", n, &f.log.out)
+		}
+	})
+}
+
 // TestFollowerStartWaits: for the first word, a second at most, and leaves nothing running.
 func TestFollowerStartWaits(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,14 @@ type verdict struct {
 	refusal  *Refusal
 	again    time.Time // when it may be judged otherwise; zero: never
 	counted  bool      // as one of an older revision
+	heard    time.Time // when last
 }
+
+// Refused texts are remembered while they aren't heard, as name servers come and go.
+const (
+	rememberFor  = time.Hour
+	rememberMost = 4 // each has some MaxRead bytes at most
+)
 
 // hear judges what was read. While that is the same as before, it costs next to nothing.
 func (f *Follower) hear(h hearing) {
@@ -27,7 +34,7 @@ func (f *Follower) hear(h hearing) {
 	defer f.work.Unlock()
 	now := time.Now()
 	if h.err != nil {
-		f.heard = hearing{}
+		f.heard, f.again = hearing{}, time.Time{}
 		f.fail(&Refusal{Unreadable, 0, h.err}, now)
 		return
 	}
@@ -36,10 +43,27 @@ func (f *Follower) hear(h hearing) {
 		return
 	}
 	f.heard = h
+	f.consider(now)
+}
+
+// judgeAgain judges what was heard last anew, when that is due: a source that tells of changes alone says nothing when a
+// clock has been set.
+func (f *Follower) judgeAgain() {
+	f.work.Lock()
+	defer f.work.Unlock()
+	if now := time.Now(); !f.again.IsZero() && !now.Before(f.again) {
+		f.consider(now)
+	}
+}
+
+func (f *Follower) consider(now time.Time) {
 	f.judge(now)
 	f.accept(now, f.cfg.Source.String())
 	f.compare()
 	f.fail(f.failing(), now)
+	if !f.again.IsZero() {
+		f.wake()
+	}
 }
 
 // judge decodes the texts that weren't heard before.
@@ -57,10 +81,20 @@ func (f *Follower) judge(now time.Time) {
 		if !v.again.IsZero() && (f.again.IsZero() || v.again.Before(f.again)) {
 			f.again = v.again
 		}
+		v.heard = now
 		verdicts[text] = v
+	}
+	left := rememberMost
+	for text, v := range f.verdicts {
+		if _, is := verdicts[text]; !is && v.refused() && left > 0 && len(text) <= MaxRead+1 && now.Sub(v.heard) < rememberFor {
+			verdicts[text] = v
+			left--
+		}
 	}
 	f.verdicts = verdicts
 }
+
+func (v verdict) refused() bool { return v.refusal != nil || v.counted }
 
 // decode judges a text; before is its last refusal.
 func (f *Follower) decode(text string, now time.Time, before *Refusal) (v verdict) {
@@ -125,7 +159,7 @@ func (f *Follower) replace(d Document, now time.Time, from string) bool {
 		f.count(refusal.Reason)
 		for text, v := range f.verdicts {
 			if v.refusal == nil && v.document.Rev == d.Rev && v.document.Sum == d.Sum {
-				f.verdicts[text] = verdict{refusal: refusal}
+				f.verdicts[text] = verdict{refusal: refusal, heard: now}
 			}
 		}
 		return false
@@ -138,10 +172,7 @@ func (f *Follower) replace(d Document, now time.Time, from string) bool {
 		}
 	})
 	f.cfg.Logger.Info("settings applied", "rev", d.Rev, "at", d.At, "by", d.By, "from", from, "deleted", d.Deleted, "expired", expired)
-	select {
-	case f.expires <- struct{}{}:
-	default:
-	}
+	f.wake()
 	return true
 }
 
@@ -149,8 +180,9 @@ func (f *Follower) replace(d Document, now time.Time, from string) bool {
 // another one has the document that counts, see compare.
 func (f *Follower) failing() *Refusal {
 	confirmed := false
-	for _, v := range f.verdicts {
-		confirmed = confirmed || v.refusal == nil && f.is(v.document)
+	for _, text := range f.heard.texts {
+		v := f.verdicts[text]
+		confirmed = confirmed || text != "" && v.refusal == nil && f.is(v.document)
 	}
 	var worst, older *Refusal
 	for _, text := range f.heard.texts {

@@ -187,6 +187,10 @@ func TestWipedNameServers(t *testing.T) {
 			if s := f.Status(); s.Disagreeing != wiped+1 {
 				t.Errorf("%d wiped: %+v", wiped+1, s)
 			}
+			// There is no more to repair from when the last one has lost it.
+			if lost := f.log.count("no name server that answers has the settings that are in force"); lost != wiped/2 || f.log.count("conf repair") != 1 {
+				t.Errorf("%d wiped:\n%s", wiped+1, &f.log.out)
+			}
 		}
 		n.rev(t, 4, 1) // a backup that is old
 		time.Sleep(time.Minute)
@@ -245,6 +249,48 @@ func TestStrangersDocument(t *testing.T) {
 		f.wants(t, `4: {"a":10}`, 10, "", 0)
 		if s := f.Status(); s.Refused[FromTheFuture] != 1 || s.Refused[Invalid] != 1 || s.Refused[Malformed] != 1 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestRefusedByOneThatComesAndGoes: a document that is refused counts once, and isn't tried again, whenever it is read; nor
+// does the log run full.
+func TestRefusedByOneThatComesAndGoes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		n.rev(t, 5, 0, 1, 2)
+		tried := 0
+		f := follow(t, Config{Source: NameServers(client.Cluster())}, func(spec string) error {
+			if spec == `{"a":9}` {
+				tried++
+				return fmt.Errorf("9 is too many")
+			}
+			return nil
+		})
+		n.rev(t, 9, 1)
+		for range 12 {
+			time.Sleep(5 * time.Second)
+			f.wants(t, `1: {"a":5}`, 5, Invalid, 9)
+			if err := n.cluster.Stop("namesrv-b"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			f.wants(t, `1: {"a":5}`, 5, "", 0)
+			if err := n.cluster.Restart("namesrv-b"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := f.Status(); s.Refused[Invalid] != 1 || tried != 1 {
+			t.Errorf("tried %d times: %+v", tried, s)
+		}
+		if refused, again := f.log.count("settings are refused"), f.log.count("none are refused"); refused < 2 || refused > 3 || again < 1 || again > refused {
+			t.Errorf("%d and %d lines in two minutes:\n%s", refused, again, &f.log.out)
+		}
+		time.Sleep(3 * time.Minute) // and then it stays
+		f.wants(t, `1: {"a":5}`, 5, Invalid, 9)
+		if refused, again := f.log.count("settings are refused"), f.log.count("none are refused"); refused != again+1 {
+			t.Errorf("%d and %d lines at the end:\n%s", refused, again, &f.log.out)
 		}
 	})
 }
@@ -361,6 +407,34 @@ func TestHangingNameServers(t *testing.T) {
 		hang.Remove()
 		f.within(t, 5, 15*time.Second)
 		f.wants(t, `1: {"a":5}`, 5, "", 0)
+	})
+}
+
+// TestStartAfterNameServersHung: that they let others' requests run out of time isn't held against a start.
+func TestStartAfterNameServersHung(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, client := names(t)
+		follow(t, Config{Source: NameServers(client.Cluster())}, nil)
+		hang := n.cluster.Inject(mqtest.Fault{Request: mqtest.RequestGetKV, Break: mqtest.Silence})
+		time.Sleep(8 * time.Second)
+		hang.Remove()
+		id, a := ID{Group: "audit"}, &applier{}
+		text, err := Document{Rev: 5, Spec: json.RawMessage(`{"a":5}`)}.Encode(id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.put(t, id, text, 0, 1, 2)
+		p := client.Cluster().Poller(nil).(*poller)
+		p.mu.Lock()
+		if len(p.resting) != 3 {
+			t.Errorf("%v rest", p.resting)
+		}
+		p.mu.Unlock()
+		NewFollower(Config{ID: id, Source: NameServers(client.Cluster()), Apply: a.take, Logger: slog.New(slog.DiscardHandler)}).Start(t.Context())
+		if a.last() != `1: {"a":5}` {
+			t.Errorf("%s", a.last())
+		}
 	})
 }
 

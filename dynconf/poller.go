@@ -213,12 +213,12 @@ func (p *poller) poll(ctx context.Context, r *rounds, servers []string, document
 	}
 }
 
-// cross asks all name servers for documents, with all also those that rest.
+// cross asks all name servers for documents, with all also those that rest, which are asked for what is new in any case.
 func (p *poller) cross(ctx context.Context, r *rounds, servers []string, documents []*watched, all bool) {
 	b := &batch{done: make(chan struct{})}
 	for _, server := range servers {
 		p.send(ctx, r, b, server, documents, all)
 	}
 	p.await(ctx, b)
-	p.compared(documents)
+	p.compared(r, documents)
 }

@@ -29,18 +29,35 @@ func (f *Follower) fail(refusal *Refusal, now time.Time) {
 		}
 		s.Error, s.Reason, s.ErrorRev, s.Since = is.Error, is.Reason, is.ErrorRev, is.Since
 	})
-	if is.Reason == was.Reason && is.ErrorRev == was.ErrorRev {
+	news := is.Reason != was.Reason || is.ErrorRev != was.ErrorRev
+	if news && is.Reason == Unreadable {
+		f.count(Unreadable)
+	}
+	if !news && (is.Reason == "" || !f.hushed) || f.hush(is, now) {
 		return
 	}
 	switch log := f.cfg.Logger; is.Reason {
 	case "":
 		log.Info("settings are read again, and none are refused", "rev", was.Rev)
 	case Unreadable:
-		f.count(Unreadable)
 		log.Warn("settings can't be read, the last ones stay in force", "rev", was.Rev, "from", f.cfg.Source.String(), "error", refusal.Err)
 	default:
 		log.Warn("settings are refused, the last ones stay in force", "rev", was.Rev, "refused", is.ErrorRev, "reason", string(is.Reason), "error", refusal.Err)
 	}
+}
+
+// hush tells whether the log isn't to be told, as it has been in the last minute: what comes and goes with a name server
+// mustn't fill it. What lasts is told then: all name servers are compared each minute. An end is told when its beginning was.
+func (f *Follower) hush(is Status, now time.Time) bool {
+	if is.Reason == "" {
+		return f.hushed
+	}
+	_, again := f.cfg.Source.(replicated)
+	f.hushed = again && is.Reason == f.warned.Reason && is.ErrorRev == f.warned.ErrorRev && now.Sub(f.warned.Since) < lookAgain
+	if !f.hushed {
+		f.warned = is
+	}
+	return f.hushed
 }
 
 // compare counts the name servers that have missed the document that counts. What is newer, or refused, is a matter of
@@ -60,7 +77,12 @@ func (f *Follower) compare() {
 		}
 		now = s.Disagreeing
 	})
+	lost := now > 0 && now == len(f.heard.places)
+	was := f.lost
+	f.lost = lost
 	switch {
+	case lost && !was:
+		f.cfg.Logger.Warn("no name server that answers has the settings that are in force: if none has, rocketkit conf put writes them anew", "rev", f.current.Rev, "servers", missed)
 	case before == 0 && now > 0:
 		f.cfg.Logger.Warn("name servers miss the settings that are in force: rocketkit conf repair writes them there", "rev", f.current.Rev, "servers", missed)
 	case before > 0 && now == 0:

@@ -13,7 +13,7 @@ type Status struct {
 	Deleted bool      // it says that there are no settings: the program's own hold
 	From    string    // "name servers", "cache" before these have confirmed it, "file x"
 
-	Checked time.Time // when the source was last read; zero: never
+	Checked time.Time // when the source last said what it has, which a file and Memory do only when that changes; zero: never
 
 	Error    string    // why the newest document is refused, or the source can't be read; empty: neither is so
 	Reason   Reason    // of Error

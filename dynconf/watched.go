@@ -183,9 +183,12 @@ func (p *poller) unanswered(documents []*watched) []*watched {
 }
 
 // compared notes that all name servers were asked. Where none has answered, they are asked again.
-func (p *poller) compared(documents []*watched) {
+func (p *poller) compared(r *rounds, documents []*watched) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.rounds != r {
+		return
+	}
 	for _, w := range documents {
 		w.asked = true
 		if len(w.held) > 0 {
