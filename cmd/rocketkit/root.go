@@ -38,6 +38,9 @@ has applied them in time.`,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		if words := command.Flags().Args(); command.HasSubCommands() && len(words) > 0 { // of a command that isn't there
+			return noArguments(command, words)
+		}
 		return usage("%w; see %s --help", err, command.CommandPath())
 	})
 	shared := &connection{console: c}
@@ -49,10 +52,19 @@ has applied them in time.`,
 
 // noArguments refuses words that no command is called by.
 func noArguments(command *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("%s takes no %q; see %[1]s --help", command.CommandPath(), args[0])
+	switch {
+	case len(args) == 0:
+		return nil
+	case command.HasSubCommands():
+		var names []string
+		for _, c := range command.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, c.Name())
+			}
+		}
+		return usage("%s takes no %q; %s; see %[1]s --help", command.CommandPath(), args[0], didYouMean("command", args[0], names))
 	}
-	return nil
+	return usage("%s takes no %q; see %[1]s --help", command.CommandPath(), args[0])
 }
 
 // connection is what commands reach the cluster by: the environment, under the flags that all share.
@@ -64,7 +76,7 @@ type connection struct {
 // open opens a client for a tenant, whatever ROCKETKIT_TENANT says; "" sees names as brokers do.
 func (c *connection) open(tenant string) (*rocketkit.Client, error) {
 	// What an operator must know is in the errors; connections that come and go are not.
-	return c.openLogging(tenant, slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return c.openLogging(tenant, slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
 // openQuietly is open for a shell's completion, which would show what is logged.
@@ -119,6 +131,9 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 func table(out io.Writer, heading []string, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{heading}, rows...) {
+		for i, cell := range row {
+			row[i] = strings.ReplaceAll(clean(cell), "\n", " ")
+		}
 		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return w.Flush()
