@@ -245,6 +245,7 @@ func (c *change) carryOut(ctx context.Context, draft admin.SettingsDraft) error 
 	if draft.By = c.by; draft.By == "" {
 		draft.By = c.whoami()
 	}
+	draft.Above = c.newest().Rev
 	if c.holds > 0 { // the answer may have taken a while
 		draft.Expires = time.Now().Add(c.holds)
 	}

@@ -67,6 +67,9 @@ func (g *groupFlags) again(command string) string {
 	if g.tenant != "" {
 		text += " --tenant " + g.tenant
 	}
+	if g.shared.nameServers != "" { // without it, it might go to another cluster
+		text += " --namesrv " + quote(g.shared.nameServers)
+	}
 	return text
 }
 

@@ -73,7 +73,7 @@ func (p *poolShow) execute(command *cobra.Command) error {
 	if p.json() {
 		return printJSON(command.OutOrStdout(), p.report(c))
 	}
-	_, _ = fmt.Fprintf(command.OutOrStdout(), "Settings of %s: %s\n\n", state.ID, stateText(state, c.now))
+	_, _ = fmt.Fprintf(command.OutOrStdout(), "Settings of %s: %s\n\n", state.ID, c.standing())
 	if err := table(command.OutOrStdout(), []string{"TOPIC", "INSTANCE", "WORKERS", "MAX", "ACTIVE", "WAITING", "SETTINGS"}, p.rows(c)); err != nil {
 		return err
 	}
