@@ -543,3 +543,21 @@ func TestSettingsWriteFinishes(t *testing.T) {
 		t.Errorf("one that hadn't begun: %v", err)
 	}
 }
+
+// A caller that gives up while name servers are read leaves them as they are: one that hasn't answered yet would be missed.
+func TestSettingsWriteGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, client := threeServers(t, nil)
+		s := admin.New(client).Settings("billing")
+		first := write(t, s, workers("1"))
+		hung := cluster.Inject(mqtest.Fault{Server: "namesrv-c", Request: mqtest.RequestGetKV, Break: mqtest.Silence})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := s.Write(ctx, workers("2"), nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "nothing was written") {
+			t.Error(err)
+		}
+		hung.Remove()
+		have(t, read(t, s), first.Rev, first.Rev, first.Rev)
+	})
+}

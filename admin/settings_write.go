@@ -63,7 +63,8 @@ func isObject(text json.RawMessage) bool {
 // Where a name server missed it, the error is a [*PartialError], though the document is in force as soon as one has it:
 // Done tells. A name server that can't be read isn't written either, and a document that a name server has accepted, but
 // doesn't have when it is read back, counts as missed. Where somebody else wrote at the same time and won, the error wraps
-// [ErrSettingsChanged]. What Write has begun it finishes, within a few request time-outs, also when ctx ends.
+// [ErrSettingsChanged]. What Write has begun it finishes, within a few request time-outs, also when ctx ends; when ctx is
+// canceled before that, nothing is written.
 //
 // Write knows nothing of what Spec means: whoever applies it may refuse it. [Settings.Watch] tells.
 func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.PrivateKey) (SettingsWritten, error) {
@@ -75,6 +76,9 @@ func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.Pr
 	state, err := s.read(ctx, verb)
 	if answering := answering(state); len(answering) == 0 {
 		return SettingsWritten{}, err
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) { // the others haven't failed: they weren't asked to the end
+		return SettingsWritten{}, fmt.Errorf("admin: %s: nothing was written: %w", op, err)
 	}
 	if draft.Over != 0 && max(draft.Over, 0) != state.Current.Rev {
 		return SettingsWritten{}, fmt.Errorf("admin: %s: %s: %w", op, describeRev("in force is", state.Current), ErrSettingsChanged)
