@@ -121,3 +121,24 @@ func TestUndoOfWhatCountsForNothing(t *testing.T) {
 		t.Errorf("%d, %s%s", status, out, errs)
 	}
 }
+
+// A document that counts for nothing, on the one name server that answers, can be replaced.
+func TestDamageOnTheLastNameServer(t *testing.T) {
+	r := newRig(t)
+	r.billing("", nil)
+	if err := admin.New(r.client("", nil)).KV(dynconf.Namespace).At(r.cluster.Addresses()[2]).Put(t.Context(), "billing", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"namesrv-a", "namesrv-b"} {
+		if err := r.cluster.Stop(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, out, errs := r.run("pool", "show", "-g", "billing"); !strings.HasPrefix(out, "Settings of group billing: none that counts\n") || !strings.Contains(errs, "has a document that counts for nothing: ") {
+		t.Errorf("%s%s", out, errs)
+	}
+	for said := ""; !strings.Contains(said, ": refuses a document: "); { // the instance asks each 0.8 s
+		_, said, _ = r.run("pool", "show", "-g", "billing")
+	}
+	r.expectStatus(statusMissed, "pool", "set", "-g", "billing", "-t", "orders", "--workers", "5", "--yes")
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/dynconf"
 )
 
 // poolShow is `rocketkit pool show` with its flags.
@@ -118,8 +119,11 @@ func notes(live []admin.Instance) []string {
 // refusal is why an instance has refused a document, or can't read one.
 func refusal(s admin.MemberSettings) string {
 	text := fmt.Sprintf("%s: %s", s.Reason, s.Error)
-	if s.ErrorRev != 0 {
-		text = fmt.Sprintf("refuses revision %d: %s", s.ErrorRev, text)
+	switch {
+	case s.ErrorRev != 0:
+		return fmt.Sprintf("refuses revision %d: %s", s.ErrorRev, text)
+	case s.Reason != string(dynconf.Unreadable):
+		return "refuses a document: " + text
 	}
 	return text
 }
