@@ -84,6 +84,9 @@ func TestWhatIsOnlyOnNameServersThatAreDown(t *testing.T) {
 		}
 	}
 	r.refused("which no name server has that answers, so what else it says isn't known: run this again once all of them answer", set("5")...)
+	if status, _, errs := r.run("conf", "repair", "-g", "audit"); status != statusFailed || !strings.Contains(errs, "there are no settings") {
+		t.Errorf("repair of nothing: %d, %s", status, errs)
+	}
 	for _, name := range others {
 		if err := r.cluster.Restart(name); err != nil {
 			t.Fatal(err)

@@ -107,7 +107,7 @@ func (r *confRepair) repair(ctx context.Context, a *admin.Admin) error {
 	}
 	after, err := a.Settings(r.group).Repair(ctx)
 	var partial *admin.PartialError
-	if err != nil && (!errors.As(err, &partial) || len(partial.Done) == 0) {
+	if errors.Is(err, admin.ErrNoSettings) || err != nil && (!errors.As(err, &partial) || len(partial.Done) == 0) {
 		return argument(err)
 	}
 	if err := r.print(before, after); err != nil {
