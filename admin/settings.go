@@ -131,13 +131,14 @@ func (s Settings) readFrom(ctx context.Context, id dynconf.ID, servers []server)
 // findPrevious takes the newest document below the current one that some server has under the other key; any where what
 // stands in the current one's place counts for nothing.
 func (s *SettingsState) findPrevious(from Settings, now time.Time) {
+	instead := s.Current.Rev == 0 && s.damaged()
 	for _, h := range s.Servers {
 		if h.previous == "" {
 			continue
 		}
 		d, err := from.decode(s.ID, h.previous, now)
 		switch {
-		case err != nil || d.Rev >= s.Current.Rev && !(s.Current.Rev == 0 && s.damaged()):
+		case err != nil || d.Rev >= s.Current.Rev && !instead:
 			s.overwritten = true
 		case better(d, s.Previous):
 			s.Previous, s.previous = d, h.previous
