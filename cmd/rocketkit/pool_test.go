@@ -49,6 +49,7 @@ topics.orders.workers not set (16) 32
 	set := []string{"pool", "set", "-g", "billing", "-t", "orders", "--workers", "32", "--max", "64", "--by", "ann@desk"}
 	r.expect("", 0, change, "", append(set, "--dry-run")...)
 	r.expect("no\n", statusRefused, change+"Write them to 3 name servers, for 2 instances? [y/N] ", "nothing was changed\n", set...)
+	r.expect("", statusRefused, change+"Write them to 3 name servers, for 2 instances? [y/N] ", "nothing was changed: nobody has answered; --yes doesn't ask\n", set...)
 	r.expect("y\n", 0, change+`Write them to 3 name servers, for 2 instances? [y/N] 
 Wrote revision REV to 3 name servers.
 

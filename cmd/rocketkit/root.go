@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -110,16 +111,23 @@ func (c *connection) openLogging(tenant string, log slog.Handler) (*rocketkit.Cl
 // confirm asks whether to go on; only a y or yes is one.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) error {
 	_, _ = fmt.Fprintf(out, "%s [y/N] ", question)
-	answers := make(chan string, 1)
+	type reply struct {
+		text string
+		err  error
+	}
+	replies := make(chan reply, 1)
 	go func() {
-		var answer string
-		_, _ = fmt.Fscanln(in, &answer) // nothing is a no
-		answers <- answer
+		var r reply
+		_, r.err = fmt.Fscanln(in, &r.text) // nothing is a no
+		replies <- r
 	}()
 	select {
-	case answer := <-answers:
-		if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
+	case r := <-replies:
+		switch text := strings.ToLower(r.text); {
+		case text == "y" || text == "yes":
 			return nil
+		case text == "" && errors.Is(r.err, io.EOF):
+			return fmt.Errorf("%w: nobody has answered; --yes doesn't ask", errRefused)
 		}
 		return errRefused
 	case <-ctx.Done():
