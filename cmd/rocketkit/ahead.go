@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/dynconf"
@@ -24,6 +26,16 @@ func (c *change) ahead() (admin.MemberSettings, bool) {
 	s := c.newest()
 	none := (s.Deleted || s.Expired) && !c.state.InForce(c.now)
 	return s, s.Rev > c.state.Current.Rev && !none
+}
+
+// catchUp reads again what name servers have where instances are ahead of it: somebody may have written in between.
+func (c *change) catchUp(ctx context.Context) {
+	if _, is := c.ahead(); !is {
+		return
+	}
+	if state, err := c.read(ctx, c.admin, io.Discard); err == nil && state.Current.Rev > c.state.Current.Rev { // what is wrong has been told
+		c.state = state
+	}
 }
 
 // base refuses to change what is in force in part where that isn't known: all else that it says would be lost.

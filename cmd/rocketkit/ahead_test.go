@@ -10,6 +10,7 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/dynconf"
+	"github.com/rocketkit/rocketkit/mqtest"
 )
 
 // forget has name servers lose their tables.
@@ -144,4 +145,30 @@ func TestDamageOnTheLastNameServer(t *testing.T) {
 		_, said, _ = r.run("pool", "show", "-g", "billing")
 	}
 	r.expectStatus(statusMissed, "pool", "set", "-g", "billing", "-t", "orders", "--workers", "5", "--yes")
+}
+
+// What somebody has written since name servers were read is read again.
+func TestWhatIsWrittenMeanwhile(t *testing.T) {
+	r := newRig(t)
+	id, _ := r.billing("", nil)
+	set := func(n string) []string {
+		return []string{"pool", "set", "-g", "billing", "-t", "orders", "--workers", n, "--yes"}
+	}
+	r.expectStatus(0, set("3")...)
+	kv := admin.New(r.client("", nil)).KV(dynconf.Namespace)
+	old, _, err := kv.Get(t.Context(), "billing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.expectStatus(0, set("4")...)
+	if err := kv.At(r.cluster.Addresses()[2]).Put(t.Context(), "billing", old); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"namesrv-a", "namesrv-b"} { // the tool hears them the second time
+		defer r.cluster.Partition(id, name).Heal()
+		r.cluster.Inject(mqtest.Fault{Server: name, Request: mqtest.RequestGetKV, Code: 1, Times: 1})
+	}
+	if status, out, errs := r.run("pool", "set", "-g", "billing", "-t", "orders", "--workers", "5", "--dry-run"); status != 0 || !strings.Contains(golden(out), "topics.orders.workers 4 5") {
+		t.Errorf("%d, %s%s", status, out, errs)
+	}
 }

@@ -134,8 +134,9 @@ func (c *change) look(ctx context.Context) (err error) {
 	var partial *admin.PartialError
 	if err != nil && errors.As(err, &partial) && len(partial.Done) > 0 {
 		_, _ = fmt.Fprintln(c.err, "some instances may be missing:", err)
-		return nil
+		err = nil
 	}
+	c.catchUp(ctx)
 	return argument(err)
 }
 

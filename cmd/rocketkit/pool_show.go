@@ -63,6 +63,7 @@ func (p *poolShow) execute(command *cobra.Command) error {
 		_, _ = fmt.Fprintln(command.ErrOrStderr(), "some instances may be missing:", err)
 	}
 	c := &change{changeFlags: &changeFlags{groupFlags: p.groupFlags}, admin: a, now: time.Now(), state: state, live: instances}
+	c.catchUp(ctx)
 	if len(instances) == 0 {
 		return errors.New(c.nobody(ctx))
 	}
