@@ -41,7 +41,7 @@ func (a *Admin) Settings(group string) Settings { return Settings{admin: a, grou
 type SettingsState struct {
 	ID       dynconf.ID
 	Current  dynconf.Document // the one that counts, also when it has expired or says that it is deleted; Rev is 0 where there is none
-	Previous dynconf.Document // the one that Current has replaced; Rev is 0 where it isn't known
+	Previous dynconf.Document // the one that Current has replaced, or what counts for nothing in its place; Rev is 0 where it isn't known
 	Servers  []SettingsServer // in the order of the client's name servers
 
 	current, previous string // as they were encoded
@@ -128,15 +128,17 @@ func (s Settings) readFrom(ctx context.Context, id dynconf.ID, servers []server)
 	return state, outcomes
 }
 
-// findPrevious takes the newest document below the current one that some server has under the other key.
+// findPrevious takes the newest document below the current one that some server has under the other key; any where what
+// stands in the current one's place counts for nothing.
 func (s *SettingsState) findPrevious(from Settings, now time.Time) {
+	instead := s.Current.Rev == 0 && s.damaged()
 	for _, h := range s.Servers {
 		if h.previous == "" {
 			continue
 		}
 		d, err := from.decode(s.ID, h.previous, now)
 		switch {
-		case err != nil || d.Rev >= s.Current.Rev:
+		case err != nil || d.Rev >= s.Current.Rev && !instead:
 			s.overwritten = true
 		case better(d, s.Previous):
 			s.Previous, s.previous = d, h.previous
@@ -188,19 +190,28 @@ func (s Settings) putKey(ctx context.Context, at server, key, text string) error
 
 // Undo gives the draft that goes back to what was in force before the current document: the one before it, with what is
 // left of its time, or the program's own settings where there was none, or one that had been deleted or has expired. Where
-// it isn't known any more the error wraps [ErrNoPrevious], and without a current document [ErrNoSettings].
+// it isn't known any more the error wraps [ErrNoPrevious], and without a current document [ErrNoSettings]. What stands
+// in its place and counts for nothing, such as one that isn't signed, is undone like one that counts.
 func (s SettingsState) Undo(now time.Time) (SettingsDraft, error) {
 	switch {
-	case s.Current.Rev == 0:
+	case s.Current.Rev == 0 && s.Previous.Rev == 0:
 		return SettingsDraft{}, fmt.Errorf("admin: undo the settings of %s: %w", s.ID, ErrNoSettings)
 	case s.Previous.Rev == 0 && s.overwritten:
 		return SettingsDraft{}, fmt.Errorf("admin: undo the settings of %s: %w", s.ID, ErrNoPrevious)
 	}
 	d := SettingsDraft{Over: s.Current.Rev}
+	if s.Current.Rev == 0 {
+		d.Over = NoSettings
+	}
 	if p := s.Previous; p.Rev == 0 || p.Deleted || !p.Expires.IsZero() && !now.Before(p.Expires) {
 		d.Deleted = true
 	} else {
 		d.Spec, d.Expires = slices.Clone(p.Spec), p.Expires
 	}
 	return d, nil
+}
+
+// damaged tells whether a name server has a document that counts for nothing.
+func (s SettingsState) damaged() bool {
+	return slices.ContainsFunc(s.Servers, func(h SettingsServer) bool { return h.text != "" && h.Rev == 0 })
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -414,10 +415,14 @@ func TestSettingsSigned(t *testing.T) {
 	}
 	forged := write(t, admin.New(plain).Settings("billing"), workers("99"))
 	state := read(t, s)
-	if state.Current.Rev != 0 || state.Previous.Rev != 0 {
+	if state.Current.Rev != 0 || state.Previous.Rev != written.Document.Rev {
 		t.Errorf("%+v", state)
 	}
-	again, err := s.Write(t.Context(), workers("2"), private)
+	undo, err := state.Undo(time.Now())
+	if err != nil || string(undo.Spec) != string(written.Document.Spec) || undo.Over != admin.NoSettings {
+		t.Errorf("%+v, %v: what was signed doesn't come back", undo, err)
+	}
+	again, err := s.Write(t.Context(), undo, private)
 	if err != nil || again.Document.Rev <= forged.Rev {
 		t.Errorf("%+v, %v", again, err)
 	}
@@ -436,6 +441,25 @@ func TestSettingsSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	have(t, read(t, s), again.Document.Rev, again.Document.Rev, again.Document.Rev)
+}
+
+// Members that have applied a revision take no lower one, also where name servers have lost it; what no member can have
+// applied moves nothing.
+func TestSettingsAbove(t *testing.T) {
+	t.Parallel()
+	_, client := threeServers(t, nil)
+	s := admin.New(client).Settings("billing")
+	draft, now := workers("1"), time.Now()
+	draft.Above = now.Add(time.Hour).UnixMilli()
+	if d := write(t, s, draft); d.Rev != draft.Above+1 {
+		t.Errorf("revision %d", d.Rev)
+	}
+	for _, above := range []int64{now.Add(dynconf.MaxAhead + time.Hour).UnixMilli(), math.MaxInt64, -5} {
+		draft.Above = above
+		if d := write(t, s, draft); d.Rev > now.Add(2*time.Hour).UnixMilli() {
+			t.Errorf("above %d: revision %d", above, d.Rev)
+		}
+	}
 }
 
 // One who doesn't know which keys count doesn't spread what may be a forgery.
@@ -518,4 +542,22 @@ func TestSettingsWriteFinishes(t *testing.T) {
 	if _, err := s.Write(ctx, workers("1"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("one that hadn't begun: %v", err)
 	}
+}
+
+// A caller that gives up while name servers are read leaves them as they are: one that hasn't answered yet would be missed.
+func TestSettingsWriteGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, client := threeServers(t, nil)
+		s := admin.New(client).Settings("billing")
+		first := write(t, s, workers("1"))
+		hung := cluster.Inject(mqtest.Fault{Server: "namesrv-c", Request: mqtest.RequestGetKV, Break: mqtest.Silence})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := s.Write(ctx, workers("2"), nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "nothing was written") {
+			t.Error(err)
+		}
+		hung.Remove()
+		have(t, read(t, s), first.Rev, first.Rev, first.Rev)
+	})
 }

@@ -27,6 +27,10 @@ type SettingsDraft struct {
 	// Over is the revision of the document that this one was made from. When another is in force, nothing is written, and
 	// the error wraps ErrSettingsChanged. 0 replaces whatever is there, NoSettings is for the first document.
 	Over int64
+
+	// Above is a revision that the new one is to exceed besides those that name servers have: members that have applied it
+	// take no lower one, though name servers may have lost it. One too far in the future for any member counts for nothing.
+	Above int64
 }
 
 // SettingsWritten is a document that was written.
@@ -59,7 +63,8 @@ func isObject(text json.RawMessage) bool {
 // Where a name server missed it, the error is a [*PartialError], though the document is in force as soon as one has it:
 // Done tells. A name server that can't be read isn't written either, and a document that a name server has accepted, but
 // doesn't have when it is read back, counts as missed. Where somebody else wrote at the same time and won, the error wraps
-// [ErrSettingsChanged]. What Write has begun it finishes, within a few request time-outs, also when ctx ends.
+// [ErrSettingsChanged]. What Write has begun it finishes, within a few request time-outs, also when ctx ends; when ctx is
+// canceled before that, nothing is written.
 //
 // Write knows nothing of what Spec means: whoever applies it may refuse it. [Settings.Watch] tells.
 func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.PrivateKey) (SettingsWritten, error) {
@@ -71,6 +76,9 @@ func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.Pr
 	state, err := s.read(ctx, verb)
 	if answering := answering(state); len(answering) == 0 {
 		return SettingsWritten{}, err
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) { // the others haven't failed: they weren't asked to the end
+		return SettingsWritten{}, fmt.Errorf("admin: %s: nothing was written: %w", op, err)
 	}
 	if draft.Over != 0 && max(draft.Over, 0) != state.Current.Rev {
 		return SettingsWritten{}, fmt.Errorf("admin: %s: %s: %w", op, describeRev("in force is", state.Current), ErrSettingsChanged)
@@ -92,7 +100,7 @@ func (s Settings) Write(ctx context.Context, draft SettingsDraft, key ed25519.Pr
 // encode makes the document, and reads it as those will who apply it.
 func (s Settings) encode(op string, state SettingsState, draft SettingsDraft, key ed25519.PrivateKey, now time.Time) (string, dynconf.Document, error) {
 	d := dynconf.Document{
-		Rev: max(state.seen+1, now.UnixMilli()), At: now,
+		Rev: max(state.seen+1, believable(draft.Above, now)+1, now.UnixMilli()), At: now,
 		Expires: draft.Expires, Deleted: draft.Deleted, By: draft.By, Spec: draft.Spec,
 	}
 	text, err := d.Encode(state.ID, key)
@@ -103,6 +111,14 @@ func (s Settings) encode(op string, state SettingsState, draft SettingsDraft, ke
 		return "", d, fmt.Errorf("admin: %s: %w: %w", op, err, rocketkit.ErrConfig)
 	}
 	return text, d, nil
+}
+
+// believable is a revision that a member may have applied, else 0.
+func believable(rev int64, now time.Time) int64 {
+	if rev >= now.Add(dynconf.MaxAhead).UnixMilli() {
+		return 0
+	}
+	return rev
 }
 
 // answering are the servers that could be read.

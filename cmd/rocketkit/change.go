@@ -134,8 +134,9 @@ func (c *change) look(ctx context.Context) (err error) {
 	var partial *admin.PartialError
 	if err != nil && errors.As(err, &partial) && len(partial.Done) > 0 {
 		_, _ = fmt.Fprintln(c.err, "some instances may be missing:", err)
-		return nil
+		err = nil
 	}
+	c.catchUp(ctx)
 	return argument(err)
 }
 
@@ -245,6 +246,7 @@ func (c *change) carryOut(ctx context.Context, draft admin.SettingsDraft) error 
 	if draft.By = c.by; draft.By == "" {
 		draft.By = c.whoami()
 	}
+	draft.Above = c.newest().Rev
 	if c.holds > 0 { // the answer may have taken a while
 		draft.Expires = time.Now().Add(c.holds)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestClosest(t *testing.T) {
@@ -37,6 +38,22 @@ func TestDistance(t *testing.T) {
 	}{{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "ab", 1}, {"abc", "xbc", 1}, {"kitten", "sitting", 3}} {
 		if got, back := distance(test.a, test.b), distance(test.b, test.a); got != test.far || back != test.far {
 			t.Errorf("%s, %s: %d, %d, want %d", test.a, test.b, got, back, test.far)
+		}
+	}
+}
+
+// What is told for --for is what it takes.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Second: "1m", 89 * time.Second: "1m", time.Hour: "1h", 90 * time.Minute: "1h30m", 47*time.Hour + 59*time.Minute + 50*time.Second: "48h",
+		71*time.Hour + 59*time.Minute: "72h", 1000 * time.Hour: "1000h",
+	} {
+		if got := whole(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+		if _, _, err := parseFor(whole(d)); err != nil {
+			t.Error(err)
 		}
 	}
 }

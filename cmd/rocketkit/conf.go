@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,11 @@ func (g *groupFlags) get(command *cobra.Command) error {
 		return fmt.Errorf("settings of %s: %s", state.ID, stateText(state, now))
 	}
 	if differ := differing(state); differ != "" {
-		return outcome{fmt.Errorf("name servers differ (%s); run %s", differ, g.again("conf repair")), statusMissed}
+		then := "run"
+		if slices.ContainsFunc(state.Servers, func(s admin.SettingsServer) bool { return s.Err != nil && !damaged(s) }) {
+			then = "once all answer, run"
+		}
+		return outcome{fmt.Errorf("name servers differ (%s); %s %s", differ, then, g.again("conf repair")), statusMissed}
 	}
 	return nil
 }

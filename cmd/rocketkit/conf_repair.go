@@ -19,6 +19,7 @@ type confRepair struct {
 	all bool
 
 	out, err io.Writer
+	repaired []heldJSON // what --all prints with -o json
 }
 
 func confRepairCommand(shared *connection) *cobra.Command {
@@ -67,15 +68,10 @@ func (r *confRepair) execute(ctx context.Context) error {
 	if len(groups) == 0 {
 		return errors.New("no group has settings")
 	}
-	var missed, failed error
-	for _, group := range groups {
-		r.group = group
-		var with outcome
-		switch err := r.repair(ctx, a); {
-		case errors.As(err, &with) && with.status == statusMissed:
-			missed = errors.Join(missed, err)
-		default:
-			failed = errors.Join(failed, err)
+	missed, failed := r.repairEach(ctx, a, groups)
+	if r.json() {
+		if err := printJSON(r.out, r.repaired); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -87,6 +83,22 @@ func (r *confRepair) execute(ctx context.Context) error {
 	return nil
 }
 
+// repairEach repairs the settings of groups; missed is of those that a name server still lacks.
+func (r *confRepair) repairEach(ctx context.Context, a *admin.Admin, groups []string) (missed, failed error) {
+	r.repaired = []heldJSON{}
+	for _, group := range groups {
+		r.group = group
+		var with outcome
+		switch err := r.repair(ctx, a); {
+		case errors.As(err, &with) && with.status == statusMissed:
+			missed = errors.Join(missed, err)
+		default:
+			failed = errors.Join(failed, err)
+		}
+	}
+	return missed, failed
+}
+
 // repair repairs one group's settings and prints what each name server had, and has now.
 func (r *confRepair) repair(ctx context.Context, a *admin.Admin) error {
 	before, err := r.read(ctx, a, r.err)
@@ -95,7 +107,7 @@ func (r *confRepair) repair(ctx context.Context, a *admin.Admin) error {
 	}
 	after, err := a.Settings(r.group).Repair(ctx)
 	var partial *admin.PartialError
-	if err != nil && (!errors.As(err, &partial) || len(partial.Done) == 0) {
+	if errors.Is(err, admin.ErrNoSettings) || err != nil && (!errors.As(err, &partial) || len(partial.Done) == 0) {
 		return argument(err)
 	}
 	if err := r.print(before, after); err != nil {
@@ -108,10 +120,14 @@ func (r *confRepair) repair(ctx context.Context, a *admin.Admin) error {
 }
 
 func (r *confRepair) print(before, after admin.SettingsState) error {
-	if r.json() {
-		return printJSON(r.out, heldJSON{document(after.ID, after.Current, time.Now()), serversJSON(after.Servers)})
-	}
-	if r.all {
+	held := heldJSON{document(after.ID, after.Current, time.Now()), serversJSON(after.Servers)}
+	switch {
+	case r.json() && r.all:
+		r.repaired = append(r.repaired, held)
+		return nil
+	case r.json():
+		return printJSON(r.out, held)
+	case r.all:
 		_, _ = fmt.Fprintf(r.out, "Settings of %s\n", after.ID)
 	}
 	if err := table(r.out, []string{"NAME SERVER", "BEFORE", "NOW"}, repairRows(before, after)); err != nil {

@@ -215,8 +215,15 @@ SERVER none revision REV
 SERVER revision REV revision REV
 
 `, "", all...)
+	var repaired []heldJSON
+	if _, out, _ := r.run(append(all, "-o", "json")...); json.Unmarshal([]byte(out), &repaired) != nil || len(repaired) != 2 || repaired[1].Group != "billing" {
+		t.Errorf("no one JSON value: %s", out)
+	}
 	if err := r.cluster.Stop("namesrv-a"); err != nil {
 		t.Fatal(err)
+	}
+	if status, _, errs := r.run("conf", "get", "-g", "audit"); status != statusMissed || !strings.Contains(errs, "; once all answer, run rocketkit conf repair") {
+		t.Errorf("%d, %s", status, errs)
 	}
 	if status, _, errs := r.run(all...); status != statusMissed || strings.Count(errs, ": still missed by name server ") != 2 {
 		t.Errorf("%d, %s", status, errs)

@@ -118,7 +118,7 @@ func (f *following) add(p admin.SettingsProgress) {
 		f.note()
 		line("INSTANCE", "STATUS", "TOOK", "")
 	}
-	line(p.ClientID, string(p.Progress), seconds(p.Took), clean(f.detail(p)))
+	line(clean(p.ClientID), string(p.Progress), seconds(p.Took), strings.ReplaceAll(clean(f.detail(p)), "\n", " "))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2fs", d.Seconds()) }

@@ -67,6 +67,9 @@ func (g *groupFlags) again(command string) string {
 	if g.tenant != "" {
 		text += " --tenant " + g.tenant
 	}
+	if g.shared.nameServers != "" { // without it, it might go to another cluster
+		text += " --namesrv " + quote(g.shared.nameServers)
+	}
 	return text
 }
 
@@ -102,7 +105,7 @@ func damaged(s admin.SettingsServer) bool {
 }
 
 func anyAnswered(state admin.SettingsState) bool {
-	return slices.ContainsFunc(state.Servers, func(s admin.SettingsServer) bool { return s.Current || s.Rev != 0 })
+	return slices.ContainsFunc(state.Servers, func(s admin.SettingsServer) bool { return s.Current || s.Rev != 0 || damaged(s) })
 }
 
 // argument gives an error of an argument the status of wrong usage.

@@ -24,7 +24,9 @@ func call(t *testing.T, env map[string]string, args ...string) (status int, out,
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ args, says string }{
-		{"tenat", `takes no "tenat"; see rocketkit --help`},
+		{"tenat", `takes no "tenat"; did you mean tenant?; see rocketkit --help`},
+		{"pool sett -g billing -t orders --workers 3", `rocketkit pool takes no "sett"; did you mean set?; see rocketkit pool --help`},
+		{"conf -g billing", "see rocketkit conf --help"},
 		{"tenant acl", "--tenant is missing"},
 		{"tenant acl red", `takes no "red"`},
 		{"tenant acl --tenant Red", "--tenant: "},

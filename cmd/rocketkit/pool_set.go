@@ -116,7 +116,10 @@ func (p *poolSet) execute(command *cobra.Command) error {
 // propose puts the change into the settings that are in force.
 func (p *poolSet) propose(now *change, c topicChange) (admin.SettingsDraft, error) {
 	draft := admin.SettingsDraft{Over: now.over()}
-	var err error
+	err := now.base()
+	if err != nil {
+		return draft, err
+	}
 	if draft.Expires, err = p.expires(now); err != nil {
 		return draft, err
 	}
@@ -147,9 +150,8 @@ func (p *poolSet) expires(now *change) (time.Time, error) {
 		now.holds = lasts
 		return now.now.Add(lasts), nil
 	case !given && now.inForce() != nil && !ends.IsZero():
-		left := max(ends.Sub(now.now).Round(time.Minute), time.Minute)
 		return time.Time{}, usage("--for is missing: the settings of group %s end %s; give --for %s to have them all end about then, or --for never to have them all stay",
-			now.group, until(ends, now.now), rough(left))
+			now.group, until(ends, now.now), whole(ends.Sub(now.now)))
 	}
 	return time.Time{}, nil
 }
@@ -168,7 +170,12 @@ func parseFor(text string) (d time.Duration, given bool, err error) {
 	return d, true, nil
 }
 
-// undo goes back to what was in force before.
+// undo goes back to what was in force before, which must be what instances have, or come before that.
 func undo(c *change) (admin.SettingsDraft, error) {
+	if c.newest().Rev > max(c.state.Current.Rev, c.state.Previous.Rev) {
+		if err := c.base(); err != nil {
+			return admin.SettingsDraft{}, err
+		}
+	}
 	return c.state.Undo(c.now)
 }

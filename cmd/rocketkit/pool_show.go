@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rocketkit/rocketkit/admin"
+	"github.com/rocketkit/rocketkit/dynconf"
 )
 
 // poolShow is `rocketkit pool show` with its flags.
@@ -62,6 +63,7 @@ func (p *poolShow) execute(command *cobra.Command) error {
 		_, _ = fmt.Fprintln(command.ErrOrStderr(), "some instances may be missing:", err)
 	}
 	c := &change{changeFlags: &changeFlags{groupFlags: p.groupFlags}, admin: a, now: time.Now(), state: state, live: instances}
+	c.catchUp(ctx)
 	if len(instances) == 0 {
 		return errors.New(c.nobody(ctx))
 	}
@@ -73,7 +75,7 @@ func (p *poolShow) execute(command *cobra.Command) error {
 	if p.json() {
 		return printJSON(command.OutOrStdout(), p.report(c))
 	}
-	_, _ = fmt.Fprintf(command.OutOrStdout(), "Settings of %s: %s\n\n", state.ID, stateText(state, c.now))
+	_, _ = fmt.Fprintf(command.OutOrStdout(), "Settings of %s: %s\n\n", state.ID, c.standing())
 	if err := table(command.OutOrStdout(), []string{"TOPIC", "INSTANCE", "WORKERS", "MAX", "ACTIVE", "WAITING", "SETTINGS"}, p.rows(c)); err != nil {
 		return err
 	}
@@ -118,8 +120,11 @@ func notes(live []admin.Instance) []string {
 // refusal is why an instance has refused a document, or can't read one.
 func refusal(s admin.MemberSettings) string {
 	text := fmt.Sprintf("%s: %s", s.Reason, s.Error)
-	if s.ErrorRev != 0 {
-		text = fmt.Sprintf("refuses revision %d: %s", s.ErrorRev, text)
+	switch {
+	case s.ErrorRev != 0:
+		return fmt.Sprintf("refuses revision %d: %s", s.ErrorRev, text)
+	case s.Reason != string(dynconf.Unreadable):
+		return "refuses a document: " + text
 	}
 	return text
 }

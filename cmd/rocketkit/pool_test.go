@@ -49,6 +49,7 @@ topics.orders.workers not set (16) 32
 	set := []string{"pool", "set", "-g", "billing", "-t", "orders", "--workers", "32", "--max", "64", "--by", "ann@desk"}
 	r.expect("", 0, change, "", append(set, "--dry-run")...)
 	r.expect("no\n", statusRefused, change+"Write them to 3 name servers, for 2 instances? [y/N] ", "nothing was changed\n", set...)
+	r.expect("", statusRefused, change+"Write them to 3 name servers, for 2 instances? [y/N] ", "nothing was changed: nobody has answered; --yes doesn't ask\n", set...)
 	r.expect("y\n", 0, change+`Write them to 3 name servers, for 2 instances? [y/N] 
 Wrote revision REV to 3 name servers.
 
@@ -214,7 +215,7 @@ rocketkit: the settings are in force, but missed by name server SERVER; once tha
 	status, out, errs := r.run(strings.Fields("pool set -g billing -t orders --workers 2000 --yes --timeout 5s")...)
 	if status != statusLate || !strings.Contains(golden(out), "INSTANCE refused TOOK invalid: topics.orders.workers: 2000 is more than Bounds.MaxWorkers lets") ||
 		!strings.Contains(golden(out), "INSTANCE without TOOK follows none: switched off, or an older release\n") ||
-		!strings.Contains(errs, "rocketkit: applied on 0 of 2 instances: 1 refused it and kept what it had (to go back, run rocketkit pool set -g billing --undo); 1 can't have settings from the name servers\nrocketkit: the settings are in force, but missed by") {
+		!strings.Contains(errs, "rocketkit: applied on 0 of 2 instances: 1 refused it and kept what it had (to go back, run rocketkit pool set -g billing --undo); 1 can't have settings from the name servers\nrocketkit: the settings are written, but missed by") {
 		t.Errorf("%d, %s, %s", status, out, errs)
 	}
 	if _, out, _ := r.run("pool", "show", "-g", "billing"); strings.Count(out, ": refuses revision") != 1 || !strings.Contains(out, "refused the newest") || !strings.Contains(out, "follows none: switched off, or an older release") {
@@ -305,6 +306,12 @@ func TestPoolSetAsJSON(t *testing.T) {
 		len(got.Instances) != 1 || got.Instances[0].Status != "applied" || got.Instances[0].Seconds <= 0 || got.Instances[0].Pools[0].Workers != 32 {
 		t.Errorf("%+v", got)
 	}
+	for _, args := range []string{"--workers 32 --dry-run", "--workers 32 --yes --timeout 0", "--max 40 --yes --timeout 0"} { // nobody is watched
+		if _, out, _ := r.run(strings.Fields("pool set -g billing -t orders -o json " + args)...); !strings.Contains(out, `"live": 1`) {
+			t.Errorf("%s: there is an instance: %s", args, out)
+		}
+	}
+	r.run(strings.Fields("pool set -g billing --undo --yes")...)
 	status, out, errs = r.run(strings.Fields("pool set -g billing -t orders --workers 33 --dry-run -o json")...)
 	if status != 0 || errs != "" || !strings.Contains(out, `"setting": "topics.orders.workers"`) || !strings.Contains(out, `"now": "32"`) || !strings.Contains(out, `"new": "33"`) {
 		t.Errorf("%d, %s, %s", status, out, errs)

@@ -117,7 +117,7 @@ func (c *change) report(draft admin.SettingsDraft) reportJSON {
 	return r
 }
 
-// report is what was written, and what became of it.
+// report is what was written, and what became of it, where that was watched.
 func (f *following) report() reportJSON {
 	r := reportJSON{documentJSON: document(f.state.ID, f.document, time.Now()), NameServers: serversJSON(f.servers)}
 	for _, p := range f.seen {
@@ -137,6 +137,9 @@ func (f *following) report() reportJSON {
 			j.Detail = f.detail(p)
 		}
 		r.Instances = append(r.Instances, j)
+	}
+	if !f.watched {
+		r.Live = len(f.live)
 	}
 	return r
 }

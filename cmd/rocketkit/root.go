@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,6 +39,9 @@ has applied them in time.`,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		if words := command.Flags().Args(); command.HasSubCommands() && len(words) > 0 { // of a command that isn't there
+			return noArguments(command, words)
+		}
 		return usage("%w; see %s --help", err, command.CommandPath())
 	})
 	shared := &connection{console: c}
@@ -49,10 +53,19 @@ has applied them in time.`,
 
 // noArguments refuses words that no command is called by.
 func noArguments(command *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("%s takes no %q; see %[1]s --help", command.CommandPath(), args[0])
+	switch {
+	case len(args) == 0:
+		return nil
+	case command.HasSubCommands():
+		var names []string
+		for _, c := range command.Commands() {
+			if c.IsAvailableCommand() {
+				names = append(names, c.Name())
+			}
+		}
+		return usage("%s takes no %q; %s; see %[1]s --help", command.CommandPath(), args[0], didYouMean("command", args[0], names))
 	}
-	return nil
+	return usage("%s takes no %q; see %[1]s --help", command.CommandPath(), args[0])
 }
 
 // connection is what commands reach the cluster by: the environment, under the flags that all share.
@@ -64,7 +77,7 @@ type connection struct {
 // open opens a client for a tenant, whatever ROCKETKIT_TENANT says; "" sees names as brokers do.
 func (c *connection) open(tenant string) (*rocketkit.Client, error) {
 	// What an operator must know is in the errors; connections that come and go are not.
-	return c.openLogging(tenant, slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return c.openLogging(tenant, slog.NewTextHandler(c.console.err, &slog.HandlerOptions{Level: slog.LevelError}))
 }
 
 // openQuietly is open for a shell's completion, which would show what is logged.
@@ -98,16 +111,23 @@ func (c *connection) openLogging(tenant string, log slog.Handler) (*rocketkit.Cl
 // confirm asks whether to go on; only a y or yes is one.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) error {
 	_, _ = fmt.Fprintf(out, "%s [y/N] ", question)
-	answers := make(chan string, 1)
+	type reply struct {
+		text string
+		err  error
+	}
+	replies := make(chan reply, 1)
 	go func() {
-		var answer string
-		_, _ = fmt.Fscanln(in, &answer) // nothing is a no
-		answers <- answer
+		var r reply
+		_, r.err = fmt.Fscanln(in, &r.text) // nothing is a no
+		replies <- r
 	}()
 	select {
-	case answer := <-answers:
-		if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
+	case r := <-replies:
+		switch text := strings.ToLower(r.text); {
+		case text == "y" || text == "yes":
 			return nil
+		case text == "" && errors.Is(r.err, io.EOF):
+			return fmt.Errorf("%w: nobody has answered; --yes doesn't ask", errRefused)
 		}
 		return errRefused
 	case <-ctx.Done():
@@ -119,6 +139,9 @@ func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 func table(out io.Writer, heading []string, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{heading}, rows...) {
+		for i, cell := range row {
+			row[i] = strings.ReplaceAll(clean(cell), "\n", " ")
+		}
 		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return w.Flush()

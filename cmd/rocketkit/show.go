@@ -19,6 +19,19 @@ import (
 
 // rows are what the draft changes; none where it changes nothing.
 func (c *change) rows(draft admin.SettingsDraft) []difference {
+	rows := c.changes(draft)
+	if newest, is := c.ahead(); is && len(rows) == 0 { // what name servers have isn't what holds
+		after := "as the name servers have it"
+		if draft.Deleted {
+			after = "none"
+		}
+		rows = append(rows, difference{"document", fmt.Sprintf("revision %d at the instances", newest.Rev), after})
+	}
+	return rows
+}
+
+// changes are what the draft changes of what name servers have.
+func (c *change) changes(draft admin.SettingsDraft) []difference {
 	rows := differences(c.inForce(), draft.Spec)
 	for i := range rows {
 		if rows[i].before == "" {
@@ -94,7 +107,16 @@ func rough(d time.Duration) string {
 		}
 		return text
 	}
-	return fmt.Sprintf("%d days", d/(24*time.Hour))
+	return fmt.Sprintf("%d days", d.Round(24*time.Hour)/(24*time.Hour))
+}
+
+// whole is a duration in minutes, or hours where it is long, as --for takes it.
+func whole(d time.Duration) string {
+	d = max(d.Round(time.Minute), time.Minute)
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%dh", d.Round(time.Hour)/time.Hour)
+	}
+	return rough(d)
 }
 
 // lives tells what a setting is on the live instances, in brackets, where they say.
@@ -124,14 +146,14 @@ func (c *change) lives(path string) string {
 
 // show writes what the draft changes, for people.
 func (c *change) show(ctx context.Context, draft admin.SettingsDraft, rows []difference) {
-	_, _ = fmt.Fprintf(c.out, "Settings of %s: %s\n", c.state.ID, stateText(c.state, c.now))
+	_, _ = fmt.Fprintf(c.out, "Settings of %s: %s\n", c.state.ID, c.standing())
 	if len(rows) == 0 {
 		return
 	}
 	_, _ = fmt.Fprintln(c.out)
 	var cells [][]string
 	for _, r := range rows {
-		cells = append(cells, []string{clean(r.path), clean(r.before), clean(r.after)})
+		cells = append(cells, []string{r.path, r.before, r.after})
 	}
 	_ = table(c.out, []string{"SETTING", "NOW", "NEW"}, cells) // where this can't be written, nothing can
 	c.note()
@@ -162,7 +184,10 @@ func (c *change) warn(draft admin.SettingsDraft, rows []difference) {
 // stateText says what document there is.
 func stateText(state admin.SettingsState, now time.Time) string {
 	d := state.Current
-	if d.Rev == 0 {
+	switch {
+	case d.Rev == 0 && slices.ContainsFunc(state.Servers, damaged):
+		return "none that counts"
+	case d.Rev == 0:
 		return "none, the program's own hold"
 	}
 	written := fmt.Sprintf("revision %d%s, %s ago", d.Rev, by(d), rough(max(now.Sub(d.At), 0)))

@@ -14,7 +14,7 @@ import (
 // verdict tells what the document has come to: nil where every name server has it and every live instance has applied it.
 func (f *following) verdict(ctx context.Context, failed error) error {
 	behind := f.behind(ctx, failed)
-	missed := f.missedBy()
+	missed := f.missedBy(behind == nil)
 	switch {
 	case behind != nil && missed != nil:
 		return outcome{fmt.Errorf("%w\nrocketkit: %w", behind, missed), statusLate}
@@ -27,11 +27,15 @@ func (f *following) verdict(ctx context.Context, failed error) error {
 }
 
 // missedBy names the name servers that lack the document.
-func (f *following) missedBy() error {
+func (f *following) missedBy(inForce bool) error {
 	if f.missed == nil {
 		return nil
 	}
-	return fmt.Errorf("the settings are in force, but missed by %s; once that works, run %s", missing(f.missed, f.state), f.again("conf repair"))
+	what := "written"
+	if inForce {
+		what = "in force"
+	}
+	return fmt.Errorf("the settings are %s, but missed by %s; once that works, run %s", what, missing(f.missed, f.state), f.again("conf repair"))
 }
 
 // missing names servers that failed, with the reason where that wasn't told when they were read before.
@@ -72,7 +76,7 @@ func (f *following) behind(ctx context.Context, failed error) error {
 			why = append(why, fmt.Sprintf("%d ", n[progress])+fmt.Sprintf(format, args...))
 		}
 	}
-	add(admin.Refused, "refused it and kept what it had (to go back, run %s)", f.again("pool set")+" --undo")
+	add(admin.Refused, "refused it and kept what it had (to go back, run %s)", f.undoing())
 	add(admin.Replaced, "already had revision %d, which somebody else has written meanwhile", other)
 	add(admin.Without, "can't have settings from the name servers")
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -91,4 +95,13 @@ func (f *following) behind(ctx context.Context, failed error) error {
 		_, _ = fmt.Fprintf(f.out, "\nApplied on all of %s in %s.\n", count(live, "instance"), seconds(slowest))
 	}
 	return nil
+}
+
+// undoing is the command that takes the change back, signed as it was.
+func (f *changeFlags) undoing() string {
+	text := f.again("pool set") + " --undo"
+	if f.keyFile != "" {
+		text += " --key-file " + quote(f.keyFile)
+	}
+	return text
 }
