@@ -17,6 +17,7 @@ const (
 	Waiting  Progress = "waiting"  // it hasn't applied it yet, or can't be asked
 	Applied  Progress = "applied"  //
 	Refused  Progress = "refused"  // it says why in Settings.Reason and Error
+	Expired  Progress = "expired"  // it has it, but by its machine's clock it counts no more, so that its own settings hold
 	Replaced Progress = "replaced" // it has applied one of a higher revision: somebody else has written
 	Without  Progress = "without"  // it has no settings from the name servers: another library, a file of its own, or switched off
 	Left     Progress = "left"     // it isn't a member any more
@@ -222,6 +223,8 @@ func (w *settingsWatch) judge(i Instance) SettingsProgress {
 	switch {
 	case !has || p.Settings.Elsewhere():
 		p.Progress = Without
+	case p.Settings.Rev == w.rev && p.Settings.Expired:
+		p.Progress = Expired
 	case p.Settings.Rev == w.rev:
 		p.Progress = Applied
 	case p.Settings.Rev > w.rev:

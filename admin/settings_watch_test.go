@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,29 @@ func TestSettingsWatch(t *testing.T) {
 		}
 		if p := got[late]; p.Took != 20*time.Second || p.Settings.Rev != 0 {
 			t.Errorf("waiting: %+v", p)
+		}
+	})
+}
+
+// A member by whose clock the document has ended has it, and doesn't follow it.
+func TestSettingsWatchSeesTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cluster, client := threeServers(t, nil)
+		billing(t, cluster, nil, consumer.Topic{})
+		s := admin.New(client).Settings("billing")
+		draft := workers("20")
+		draft.Expires = time.Now().Add(10 * time.Second)
+		ours := write(t, s, draft)
+		for _, want := range []admin.Progress{admin.Applied, admin.Expired} {
+			var got []admin.Progress
+			if err := s.Watch(t.Context(), ours.Rev, ours.At, func(p admin.SettingsProgress) { got = append(got, p.Progress) }); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, []admin.Progress{want}) {
+				t.Errorf("it is %v, want %s", got, want)
+			}
+			time.Sleep(10 * time.Second)
 		}
 	})
 }

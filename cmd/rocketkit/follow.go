@@ -105,6 +105,9 @@ func (f *following) add(p admin.SettingsProgress) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	first := len(f.seen) == 0
+	if p.Progress == admin.Expired && !f.document.Expires.After(time.Now()) {
+		p.Progress = admin.Applied // it has ended by our clock, too
+	}
 	f.seen = append(f.seen, p)
 	if f.json() {
 		return
@@ -142,6 +145,8 @@ func (f *following) detail(p admin.SettingsProgress) string {
 		return strings.Join(pools, "; ")
 	case admin.Refused:
 		return fmt.Sprintf("%s: %s", p.Settings.Reason, p.Settings.Error)
+	case admin.Expired:
+		return "by its machine's clock the settings have ended at " + p.Settings.Expires.UTC().Format(time.RFC3339) + ": its own hold"
 	case admin.Replaced:
 		return fmt.Sprintf("has revision %d%s", p.Settings.Rev, by(dynconf.Document{By: p.Settings.By}))
 	case admin.Without:

@@ -77,6 +77,7 @@ func (f *following) behind(ctx context.Context, failed error) error {
 		}
 	}
 	add(admin.Refused, "refused it and kept what it had (to go back, run %s)", f.undoing())
+	add(admin.Expired, "took it for one that has expired: compare the clocks")
 	add(admin.Replaced, "already had revision %d, which somebody else has written meanwhile", other)
 	add(admin.Without, "can't have settings from the name servers")
 	if errors.Is(ctx.Err(), context.Canceled) {
