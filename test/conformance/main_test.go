@@ -15,6 +15,8 @@ var rocketmq = testcluster.Suite{Config: testcluster.Config{
 	BrokerProperties: map[string]string{
 		"traceTopicEnable":    "true", // creates RMQ_SYS_TRACE_TOPIC
 		"recallMessageEnable": "true",
+
+		"transactionCheckInterval": "5000", // in place of half a minute, before 5.0 a whole one
 	},
 }}
 
