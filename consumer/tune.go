@@ -63,9 +63,9 @@ func (c Change) validate(topic string) error {
 }
 
 // PauseTopic has no handler of the topic called any more, before Run as well; for one that is just being called it may be too
-// late. Handlers that run go on. The topic's queues stay with this member, locked and committed, nothing more is received of
-// them, and what has been waits, its retries too. It holds for this member alone, and until ResumeTopic; a settings
-// document that says "pause" counts before it, whichever it says.
+// late. Handlers that run go on, and a message that an operator has handled directly is handled. The topic's queues stay
+// with this member, locked and committed, nothing more is received of them, and what has been waits, its retries too. It holds
+// for this member alone, and until ResumeTopic; a settings document that says "pause" counts before it, whichever it says.
 //
 // A queue that leaves a paused topic's member, and a stop, don't wait for what is paused. With OrderKey the messages
 // that stood behind others of their key, and those of other keys behind them, are then delivered again, to whoever gets

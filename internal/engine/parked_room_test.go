@@ -18,9 +18,10 @@ func (r *rig) runWith(cfg Config, change func(e *Engine)) *running {
 	r.t.Helper()
 	run := &running{Engine: r.engine(cfg), t: r.t, result: make(chan error, 1)}
 	change(run.Engine)
-	ctx, cancel := context.WithCancel(r.t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	run.cancel = cancel
 	go func() { run.result <- run.Run(ctx) }()
+	r.t.Cleanup(func() { _ = run.stop() })
 	<-run.Ready()
 	return run
 }

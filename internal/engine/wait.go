@@ -62,7 +62,10 @@ func (e ending) waitsFor(t *task, due time.Time) bool {
 
 // waitsFor is that of the window's end, which waits for nothing of a paused topic: it wouldn't be handled then either.
 func (l *lanes) waitsFor(end ending, t *task, due time.Time) bool {
-	return end.waitsFor(t, due) && !(end.retired && l.topic.live.paused.Load())
+	if end.retired && l.topic.live.paused.Load() {
+		return false
+	}
+	return end.waitsFor(t, due)
 }
 
 // begun tells whether the message was out before; every other has yet to begin.
