@@ -16,7 +16,8 @@ type Bounds struct {
 	MaxWorkers int
 
 	// MinTimeout and MaxTimeout are what timeout may be. 0 means a sixteenth of the topic's own Timeout and 16 times as
-	// much; where that has none, from 3.75 s, a sixteenth of DefaultTimeout, to any.
+	// much; where that has none, from 3.75 s, a sixteenth of DefaultTimeout, to any. A MaxTimeout below that
+	// minimum lowers it.
 	MinTimeout, MaxTimeout time.Duration
 }
 
@@ -30,6 +31,9 @@ func (b Bounds) complete(t engine.Topic) Bounds {
 	}
 	if b.MinTimeout == 0 {
 		b.MinTimeout = orDefault(t.Timeout, DefaultTimeout) / boundFactor
+		if b.MaxTimeout != 0 {
+			b.MinTimeout = min(b.MinTimeout, b.MaxTimeout)
+		}
 	}
 	if b.MaxTimeout == 0 {
 		b.MaxTimeout = maxDuration

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -89,12 +90,22 @@ func (c *Consumer) properties() map[string]string {
 		properties["settings error"] = fmt.Sprintf("reason=%s rev=%d since=%s error=%q", s.Reason, s.ErrorRev, stamp(s.Since), s.Error)
 	}
 	if len(s.Unknown) > 0 {
-		properties["settings unknown"] = strings.Join(s.Unknown, " ")
+		properties["settings unknown"] = words(s.Unknown)
 	}
 	if len(s.Unapplied) > 0 {
-		properties["settings unapplied"] = strings.Join(s.Unapplied, " ")
+		properties["settings unapplied"] = words(s.Unapplied)
 	}
 	return properties
+}
+
+// words puts a space between paths, whose keys anybody may have written: none of them has one, nor ends the line.
+func words(paths []string) string {
+	words := make([]string, len(paths))
+	for i, path := range paths {
+		quoted := strconv.Quote(path)
+		words[i] = strings.ReplaceAll(quoted[1:len(quoted)-1], " ", `\x20`)
+	}
+	return strings.Join(words, " ")
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -146,12 +146,12 @@ func TestDocumentsAreReported(t *testing.T) {
 			t.Errorf("without a document: %+v", s)
 		}
 		expires := time.Now().Add(time.Hour).Truncate(time.Millisecond)
-		source.put(`{"color":1,"topics":{"orders":{"workers":5,"maxWorkers":9,"timeout":"45s","rate":5}}}`, func(d *dynconf.Document) {
+		source.put(`{"color":1,"a\nsettings: rev=9":2,"topics":{"orders":{"workers":5,"maxWorkers":9,"timeout":"45s","rate":5}}}`, func(d *dynconf.Document) {
 			d.Expires, d.By = expires, `"al" ice=5`
 		})
 		s, p := told()
 		if s.Rev != 1 || s.From != "memory" || s.By != `"al" ice=5` || !s.Expires.Equal(expires) || s.Error != "" || time.Since(s.At) > time.Minute ||
-			!slices.Equal(s.Unknown, []string{"color"}) || !slices.Equal(s.Unapplied, []string{"topics.orders.rate"}) {
+			!slices.Equal(s.Unknown, []string{"color", `a\nsettings:\x20rev=9`}) || !slices.Equal(s.Unapplied, []string{"topics.orders.rate"}) {
 			t.Errorf("member says %+v", s)
 		}
 		if p != (admin.Pool{Topic: "orders", Core: 5, Max: 9, Timeout: 45 * time.Second}) {

@@ -108,9 +108,19 @@ func (l *live) apply(spec json.RawMessage, signed bool) error {
 			return err
 		}
 	}
+	unknown, unapplied := l.take(document, unknown)
+	if len(unknown) > 0 || len(unapplied) > 0 { // without the lock: a log may ask for Stats
+		l.log.Warn("some of the settings mean nothing here: keys that this release doesn't know, topics that this consumer doesn't receive, or what it doesn't apply yet",
+			"unknown", unknown, "unapplied", unapplied)
+	}
+	return nil
+}
+
+// take puts a good document into force. It returns the paths of what means nothing here.
+func (l *live) take(document Settings, keys []string) (unknown, unapplied []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.document, l.unknown, l.unapplied = document, unknown, nil
+	l.document, l.unknown, l.unapplied = document, keys, nil
 	for _, name := range slices.Sorted(maps.Keys(document.Topics)) {
 		if _, ours := l.code[name]; !ours {
 			l.unknown = append(l.unknown, "topics."+name)
@@ -123,10 +133,6 @@ func (l *live) apply(spec json.RawMessage, signed bool) error {
 			l.unapplied = append(l.unapplied, "topics."+name+".ramp")
 		}
 	}
-	if len(l.unknown) > 0 || len(l.unapplied) > 0 {
-		l.log.Warn("some of the settings mean nothing here: keys that this release doesn't know, topics that this consumer doesn't receive, or what it doesn't apply yet",
-			"unknown", l.unknown, "unapplied", l.unapplied)
-	}
 	for name := range l.code {
 		l.put(name)
 	}
@@ -136,7 +142,7 @@ func (l *live) apply(spec json.RawMessage, signed bool) error {
 	}
 	l.counted = from
 	l.engine.SetRetries(retries)
-	return nil
+	return l.unknown, l.unapplied
 }
 
 // put has the engine take what holds for a topic. Callers hold mu.

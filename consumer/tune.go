@@ -63,14 +63,15 @@ func (c Change) validate(topic string) error {
 }
 
 // PauseTopic has no handler of the topic called any more, before Run as well; for one that is just being called it may be too
-// late. Handlers that run go on. The topic's queues stay with this member, locked and committed, nothing more is received of
-// them, and what has been waits, its retries too. It holds for this member alone, and until ResumeTopic; a settings
-// document that says "pause" counts before it, whichever it says.
+// late. Handlers that run go on, and a message that an operator has handled directly is handled. The topic's queues stay
+// with this member, locked and committed, nothing more is received of them, and what has been waits, its retries too. It holds
+// for this member alone, and until ResumeTopic; a settings document that says "pause" counts before it, whichever it says.
 //
 // A queue that leaves a paused topic's member, and a stop, don't wait for what is paused. With OrderKey the messages
 // that stood behind others of their key, and those of other keys behind them, are then delivered again, to whoever gets
-// the queue. Retries that wait, and above which others were handled, go back to the broker, as an attempt that wasn't one;
-// so do all that wait when they are so many that they would keep the retries of other topics waiting.
+// the queue. Retries that wait, and above which others were handled, go back to the broker then. So do all that wait when
+// they are so many that they would keep the retries of topics waiting that aren't paused, for half an hour each time. Brokers
+// count that as an attempt: none becomes a dead letter by it, but one that fails after a long pause may at once.
 //
 // A topic that the Consumer doesn't receive gives an error that wraps rocketkit.ErrConfig.
 func (c *Consumer) PauseTopic(topic string) error { return c.pauseTopic(topic, true) }

@@ -109,6 +109,12 @@ func (b *budget) held() (messages int, bytes int64) {
 	return b.messages, b.bytes
 }
 
+func (a *allowance) held() (bytes, most int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bytes, a.max
+}
+
 func wakeAll(parked []chan struct{}) {
 	for _, room := range parked {
 		wake(room)

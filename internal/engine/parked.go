@@ -14,7 +14,7 @@ import (
 //     the broker, so that those aren't repeated. One that waits in its lane is left, with those behind it, to the
 //     queue's next owner; what was handled above it, of other keys, is delivered again.
 //   - The retry topic mixes the messages of all. When those of paused topics are so many that a queue of it has no room to
-//     pull on, they go back to the broker for half an hour.
+//     pull on, they go back to the broker for half an hour; unless all topics are paused, and nobody is held up.
 //
 // Going back counts as an attempt, since brokers count so; but none becomes a dead letter by it.
 
@@ -87,9 +87,9 @@ func (t *task) leaveParked(level int32) {
 
 // spill makes room in a queue of the retry topic that can't pull on: what waits there of paused topics goes back.
 func (e *Engine) spill(q *queue) {
-	w, full := q.current(), !q.topic.budget.hasOwnRoom()
-	if !full && w.held() < maxSpan {
-		return // what it lacks is not theirs to give
+	w, full := q.current(), !q.topic.budget.hasOwnRoom() || e.pausedHoldAll()
+	if !full && w.held() < maxSpan || e.allPaused() {
+		return // what it lacks is not theirs to give, or nobody's to have
 	}
 	n := 0
 	for _, t := range e.topics {
@@ -105,6 +105,32 @@ func (e *Engine) spill(q *queue) {
 		e.log.Warn("retried messages of paused topics go back to their broker, to make room for others", "queue", q.public,
 			"messages", n, "for", LevelDelay(levelSpilled))
 	}
+}
+
+// allPaused tells whether every topic that has handlers is paused.
+func (e *Engine) allPaused() bool {
+	for _, t := range e.topics {
+		if t.pool != nil && !t.live.paused.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// pausedHoldAll tells whether the consumer holds as many bytes as it may, and wouldn't without what paused topics hold.
+// The retry topic may then pull only while it holds nothing itself.
+func (e *Engine) pausedHoldAll() bool {
+	all, most := e.bytes.held()
+	if all < most {
+		return false
+	}
+	for _, t := range e.topics {
+		if t == e.retry || t.live.paused.Load() {
+			_, bytes := t.budget.held()
+			all -= bytes
+		}
+	}
+	return all < most
 }
 
 // pausedTopics names those that retried messages may wait for.

@@ -49,7 +49,7 @@ func TestPausedTopic(t *testing.T) {
 		}
 		s := e.Snapshot()
 		topic, retries := s.Topics["t"], s.Topics["%RETRY%g"]
-		if !topic.Paused || len(topic.Queues) != 2 || topic.Waiting < 20 || topic.Cached != 0 {
+		if !topic.Paused || len(topic.Queues) != 2 || topic.Waiting < 20 || topic.Cached != 0 || topic.HeldBack != 0 {
 			t.Errorf("%+v", topic)
 		}
 		if by := topic.Queues[0].HeldBy; by != "the topic is paused" {

@@ -91,7 +91,7 @@ func (q *queue) ask(ctx context.Context, address string, position int64, most in
 // queue that stands is what resets are for: a commit each 5 s asks, and a pull is let through when there was one.
 func (q *queue) awaitRoom(ctx context.Context) error {
 	for n := 0; !q.hasRoom(); n++ {
-		if n == 0 {
+		if n == 0 && !q.pullsNothing() {
 			q.topic.heldBack.Add(1)
 		}
 		timer := time.NewTimer(askResetEvery)

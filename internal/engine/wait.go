@@ -19,7 +19,7 @@ func (o *lane) wait(t task, d time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end := t.window.ending()
-	if !end.waitsFor(&t, due) {
+	if !l.waitsFor(end, &t, due) {
 		l.giveUp(&t)
 		return false
 	}
@@ -60,6 +60,14 @@ func (e ending) waitsFor(t *task, due time.Time) bool {
 	return !due.After(e.since.Add(releaseWithin))
 }
 
+// waitsFor is that of the window's end, which waits for nothing of a paused topic: it wouldn't be handled then either.
+func (l *lanes) waitsFor(end ending, t *task, due time.Time) bool {
+	if end.retired && l.topic.live.paused.Load() {
+		return false
+	}
+	return end.waitsFor(t, due)
+}
+
 // begun tells whether the message was out before; every other has yet to begin.
 func (t *task) begun() bool { return t.tries > 0 }
 
@@ -74,7 +82,7 @@ func (l *lanes) ended(w *window) {
 			l.prune(o, func(t *task) bool { return t.window != w || !end.closed && t.ticket < end.limit })
 			continue
 		}
-		if end.waitsFor(waiting, o.due) {
+		if l.waitsFor(end, waiting, o.due) {
 			waiting.last = waiting.begun()
 			l.prune(o, func(t *task) bool { return t.window != w || t == waiting || t.ticket < end.limit })
 			continue
