@@ -18,7 +18,7 @@ func ExampleFollower() {
 	private := ed25519.NewKeyFromSeed([]byte(strings.Repeat("s", ed25519.SeedSize))) // in earnest: ed25519.GenerateKey
 	source := dynconf.NewMemory()
 	write := func(rev int64, spec string) {
-		text, err := dynconf.Document{Rev: rev, By: "ann", Spec: json.RawMessage(spec)}.Encode(billing, private)
+		text, err := dynconf.Document{Rev: rev, By: "deploy", Spec: json.RawMessage(spec)}.Encode(billing, private)
 		if err != nil {
 			fmt.Println(err)
 		}
@@ -48,6 +48,6 @@ func ExampleFollower() {
 	fmt.Println("rev", s.ErrorRev, "is", s.Reason, "-", s.Error)
 	// Output:
 	// apply {"workers":16}
-	// rev 1 by ann
+	// rev 1 by deploy
 	// rev 2 is invalid - workers: -1 is below 1
 }
