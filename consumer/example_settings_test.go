@@ -69,7 +69,7 @@ func ExampleSettings() {
 	defer stop()
 	write := func(rev int64, spec string) {
 		id := dynconf.ID{Group: "billing"}
-		text, err := dynconf.Document{Rev: rev, At: time.Now(), By: "alice", Spec: json.RawMessage(spec)}.Encode(id, nil)
+		text, err := dynconf.Document{Rev: rev, At: time.Now(), By: "deploy", Spec: json.RawMessage(spec)}.Encode(id, nil)
 		if err != nil {
 			log.Fatal(err)
 		}
