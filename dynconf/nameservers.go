@@ -8,7 +8,7 @@ import (
 
 // NameServers is the key-value table of the name servers that view's Client knows. All groups of all tenants of a Client
 // share one poller: it asks one name server each 0.8 s ± 20 % (GET_KV_CONFIG 101), the next one each time, and the one after that at
-// once when it fails or takes more than 300 ms; each minute, and for a group that is new, it asks all of them. Otherwise one
+// once when it fails, takes more than 300 ms, or has an older document than another had; each minute, and for a group that is new, it asks all of them. Otherwise one
 // that lets a request run out of time is left alone for 10 s. It begins with the first watcher and ends with the last, or with the
 // Client. Requests are signed with the Client's own credentials, not with
 // those of a tenant that Client.For was called for.

@@ -198,7 +198,8 @@ func (p *poller) nameServers(ctx context.Context, r *rounds) ([]string, error) {
 	return servers, nil
 }
 
-// poll asks one name server for documents, and others as long as it takes until one has answered for each.
+// poll asks one name server for documents, and others as long as it takes until one has answered for each that isn't known
+// to have missed a write: so one that stays behind delays no change but the first.
 func (p *poller) poll(ctx context.Context, r *rounds, servers []string, documents []*watched) {
 	p.expect(documents)
 	for range servers {

@@ -2,6 +2,7 @@ package dynconf
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,10 +24,11 @@ type watched struct {
 	watchers map[*watcher]bool
 
 	held     map[string]string // what each name server has said last, for as long as it can be reached; "" for no document
+	revs     map[string]int64  // of those documents, as they say themselves; 0 for none
 	pending  map[string]bool   // name servers that haven't answered yet
 	failed   map[string]error  // those that failed since one has answered
 	err      error             // of all of them
-	answered bool              // in this round
+	answered bool              // in this round, by one that isn't behind another
 	asked    bool              // all name servers were, and had their time
 	compared int               // how often all were, and some answered
 
@@ -47,6 +49,7 @@ func newWatched(c *cluster.Cluster, id ID) *watched {
 		request:  protocol.GetKV{Namespace: Namespace, Key: id.Key()}.Frame(),
 		watchers: map[*watcher]bool{},
 		held:     map[string]string{},
+		revs:     map[string]int64{},
 		pending:  map[string]bool{},
 		failed:   map[string]error{},
 	}
@@ -83,18 +86,21 @@ func (w *watched) record(server, text string, err error, servers []string) {
 	before, had := w.held[server]
 	if err == nil {
 		clear(w.failed)
-		w.err, w.answered = nil, true
+		w.err = nil
 		if w.asked && w.compared == 0 { // it came late, and is the first
 			w.compared = 1
 		}
 		if !had || text != before {
 			w.held[server] = text // else the old string goes on, by which watchers see at once that it is the same
+			w.revs[server] = revIn(text)
 			w.texts = nil
 		}
+		w.answered = w.answered || !w.behind(server)
 	} else {
 		w.failed[server] = err
 		if had {
 			delete(w.held, server)
+			delete(w.revs, server)
 			w.texts = nil
 		}
 		var all []error
@@ -108,10 +114,33 @@ func (w *watched) record(server, text string, err error, servers []string) {
 	w.tell()
 }
 
+// behind tells whether another name server had a document of a higher revision when it was asked last. Then this one has
+// missed a write, and may miss the next one, too.
+func (w *watched) behind(server string) bool {
+	for other, rev := range w.revs {
+		if other != server && rev > w.revs[server] {
+			return true
+		}
+	}
+	return false
+}
+
+// revIn is the revision that a text claims; 0 where it claims none. Whether it counts is the Follower's business.
+func revIn(text string) int64 {
+	var claim struct {
+		Rev int64 `json:"rev"`
+	}
+	if len(text) > MaxRead || json.Unmarshal([]byte(text), &claim) != nil {
+		return 0
+	}
+	return claim.Rev
+}
+
 // forget forgets name servers that aren't among these any more.
 func (w *watched) forget(servers []string) {
 	gone := func(server string) bool { return !slices.Contains(servers, server) }
 	maps.DeleteFunc(w.held, func(server, _ string) bool { return gone(server) })
+	maps.DeleteFunc(w.revs, func(server string, _ int64) bool { return gone(server) })
 	maps.DeleteFunc(w.failed, func(server string, _ error) bool { return gone(server) })
 	w.texts = nil
 }
