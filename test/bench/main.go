@@ -125,7 +125,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// bench runs the chosen sections and prints what they found.
+// bench runs the chosen sections and prints what they found. A section that fails, as a neighbor's client may, costs its own
+// figures and not the others'.
 func bench(ctx context.Context, o options, out, progress io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done within %v: see -timeout", o.timeout))
 	defer cancel()
@@ -135,13 +136,16 @@ func bench(ctx context.Context, o options, out, progress io.Writer) error {
 		return err
 	}
 	var found report
+	var failed []error
 	for _, s := range chosen(o) {
 		t, err := s.run(ctx, r)
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("%s: %w", s.name, context.Cause(ctx)), r.close())
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
-			return errors.Join(fmt.Errorf("%s: %w", s.name, err), r.close())
+			r.say("%s failed: %v", s.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+			continue
 		}
 		for _, t := range t {
 			found.Tables = append(found.Tables, t.filled())
@@ -149,15 +153,13 @@ func bench(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	found.Machine = machine(r.version)
 	found.Took = time.Since(began).Round(time.Second).String()
-	if err := r.close(); err != nil {
-		return err
-	}
+	failed = append(failed, r.close())
 	if o.output == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(found)
+		return errors.Join(append(failed, enc.Encode(found))...)
 	}
-	return found.print(out)
+	return errors.Join(append(failed, found.print(out))...)
 }
 
 // profiled is whose process is profiled: rocketkit's, or where it isn't measured the first of its other ones.
