@@ -22,9 +22,8 @@ import (
 	"github.com/rocketkit/rocketkit/producer"
 )
 
-// patience bounds a wait for a state. It is no promise: a test that passes waits for far less, but for what brokers before
-// 5.0 do a minute after their start, such as looking for messages that have expired.
-const patience = 90 * time.Second
+// patience bounds a wait for a state. It is no promise: a test that passes waits for far less.
+const patience = 60 * time.Second
 
 // target is a cluster that behaviors are tried on.
 type target struct {
@@ -239,9 +238,15 @@ func (c *tally) awaitDistinct(t *testing.T, n int) {
 // eventually waits until ok holds, looking again every few milliseconds: for states that only a server knows.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for limit := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	within(t, patience, what, ok)
+}
+
+// within is eventually for what takes brokers longer.
+func within(t *testing.T, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(most); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Fatalf("%s: not within %v", what, patience)
+			t.Fatalf("%s: not within %v", what, most)
 		}
 	}
 }
