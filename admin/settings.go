@@ -68,7 +68,11 @@ type SettingsServer struct {
 // InForce tells whether there is a document that members apply at this time: one that has neither been deleted nor
 // expired.
 func (s SettingsState) InForce(now time.Time) bool {
-	return s.Current.Rev != 0 && !s.Current.Deleted && (s.Current.Expires.IsZero() || now.Before(s.Current.Expires))
+	return inForce(s.Current, now)
+}
+
+func inForce(d dynconf.Document, now time.Time) bool {
+	return d.Rev != 0 && !d.Deleted && !d.ExpiredAt(now)
 }
 
 // Read asks every name server for the group's document (GET_KV_CONFIG 101). Where some don't answer, the [*PartialError]
@@ -203,10 +207,10 @@ func (s SettingsState) Undo(now time.Time) (SettingsDraft, error) {
 	if s.Current.Rev == 0 {
 		d.Over = NoSettings
 	}
-	if p := s.Previous; p.Rev == 0 || p.Deleted || !p.Expires.IsZero() && !now.Before(p.Expires) {
-		d.Deleted = true
-	} else {
+	if p := s.Previous; inForce(p, now) {
 		d.Spec, d.Expires = slices.Clone(p.Spec), p.Expires
+	} else {
+		d.Deleted = true
 	}
 	return d, nil
 }

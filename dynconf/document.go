@@ -64,6 +64,9 @@ func (d Document) Newer(other Document) bool {
 	return d.Sum > other.Sum
 }
 
+// ExpiredAt tells whether it counts for nothing any more at this time, as it has expired.
+func (d Document) ExpiredAt(now time.Time) bool { return !d.Expires.IsZero() && !now.Before(d.Expires) }
+
 // KeyID is the name of a public key in documents: the first 16 hex digits of its SHA-256.
 func KeyID(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(key)

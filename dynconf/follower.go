@@ -123,20 +123,14 @@ func (f *Follower) show(change func(*Status)) {
 // actInTime does what is due by the clock alone, until ctx ends.
 func (f *Follower) actInTime(ctx context.Context) {
 	for {
-		timer := time.NewTimer(lookAgain)
-		due := timer.C
+		var due <-chan time.Time
 		if left, ever := f.left(); ever {
-			timer.Reset(min(left, lookAgain)) // by a machine's clock that may be set meanwhile
-		} else {
-			due = nil
-			timer.Stop()
+			due = time.After(min(left, lookAgain)) // by a machine's clock that may be set meanwhile
 		}
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
 		case <-f.times:
-			timer.Stop()
 		case <-due:
 			f.expire()
 			f.judgeAgain()
@@ -168,7 +162,7 @@ func (f *Follower) wake() {
 func (f *Follower) expire() {
 	f.work.Lock()
 	defer f.work.Unlock()
-	if f.current.Expires.IsZero() || f.expired || time.Now().Before(f.current.Expires) {
+	if f.expired || !f.current.ExpiredAt(time.Now()) {
 		return
 	}
 	f.expired = true

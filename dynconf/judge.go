@@ -149,7 +149,7 @@ func (f *Follower) is(d Document) bool { return d.Rev == f.current.Rev && d.Sum 
 
 // replace makes a document the one that counts. It is false when its settings are refused.
 func (f *Follower) replace(d Document, now time.Time, from string) bool {
-	expired := !d.Expires.IsZero() && !now.Before(d.Expires)
+	expired := d.ExpiredAt(now)
 	spec := d.Spec
 	if expired {
 		spec = nil

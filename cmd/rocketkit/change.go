@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/user"
 	"slices"
@@ -213,9 +214,9 @@ func (c *change) checkSpec(where string, spec json.RawMessage, allowUnknown bool
 	if allowUnknown {
 		return nil
 	}
-	have := leaves(c.inForce())
+	have := slices.Collect(maps.Keys(leaves(c.inForce())))
 	for _, path := range unknown {
-		if !slices.ContainsFunc(slices.Collect(mapsKeys(have)), func(p string) bool { return p == path || strings.HasPrefix(p, path+".") }) {
+		if !slices.ContainsFunc(have, func(p string) bool { return p == path || strings.HasPrefix(p, path+".") }) {
 			return usage("%s: %s is no setting that this release knows; %s (if a newer one does, add --allow-unknown)", where, path, nearestSetting(path))
 		}
 	}

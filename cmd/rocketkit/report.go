@@ -76,7 +76,7 @@ type reportJSON struct {
 func document(id dynconf.ID, d dynconf.Document, now time.Time) documentJSON {
 	return documentJSON{
 		Tenant: id.Tenant, Group: id.Group, Revision: d.Rev, At: optional(d.At), Expires: optional(d.Expires), By: d.By, Key: d.Key,
-		Deleted: d.Deleted, Expired: !d.Expires.IsZero() && !now.Before(d.Expires), Spec: d.Spec,
+		Deleted: d.Deleted, Expired: d.ExpiredAt(now), Spec: d.Spec,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -194,7 +193,7 @@ func stateText(state admin.SettingsState, now time.Time) string {
 	switch {
 	case d.Deleted:
 		return "none, the program's own hold (deleted by " + written + ")"
-	case !d.Expires.IsZero() && !now.Before(d.Expires):
+	case d.ExpiredAt(now):
 		return fmt.Sprintf("none, the program's own hold (%s has expired at %s)", written, clock(d.Expires, now))
 	case !d.Expires.IsZero():
 		return fmt.Sprintf("%s, expires %s", written, until(d.Expires, now))
@@ -235,8 +234,6 @@ func nearestSetting(path string) string {
 	}
 	return didYouMean("setting", path[strings.LastIndex(path, ".")+1:], slices.Sorted(maps.Keys(known)))
 }
-
-func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // poolText is a pool in a line.
 func poolText(p admin.Pool) string {
