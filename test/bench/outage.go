@@ -10,6 +10,7 @@ import (
 
 	"github.com/rocketkit/rocketkit/dynconf"
 	"github.com/rocketkit/rocketkit/test/bench/bare"
+	"github.com/rocketkit/rocketkit/test/peer/meter"
 )
 
 const pollEvery = 800 * time.Millisecond // as package dynconf does
@@ -22,7 +23,7 @@ func (f *fleet) outage(ctx context.Context) ([]finding, error) {
 			return nil, err
 		}
 	}
-	if err := sleep(ctx, max(3*time.Second, f.rig.options.stretch)); err != nil { // each has asked several times
+	if err := meter.Pause(ctx, max(3*time.Second, f.rig.options.stretch)); err != nil { // each has asked several times
 		return nil, err
 	}
 	kept := f.counts()

@@ -16,6 +16,7 @@ import (
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/admin"
 	"github.com/rocketkit/rocketkit/internal/testcluster"
+	"github.com/rocketkit/rocketkit/test/peer/meter"
 )
 
 const (
@@ -194,7 +195,7 @@ func (f *fleet) changes(ctx context.Context, nameServers []string, n int) (each,
 // change writes another number of workers, waits until each instance has so many, and gives the seconds that each took.
 func (f *fleet) change(ctx context.Context, a *admin.Admin, group int) ([]float64, error) {
 	// Some time later: who has just asked would otherwise always be the last to hear of it.
-	if err := sleep(ctx, time.Duration(rand.IntN(400))*time.Millisecond); err != nil {
+	if err := meter.Pause(ctx, time.Duration(rand.IntN(400))*time.Millisecond); err != nil {
 		return nil, err
 	}
 	was := f.workers[group]
@@ -231,7 +232,7 @@ func (f *fleet) await(ctx context.Context, group, workers int, began time.Time) 
 		if len(waiting) == 0 {
 			return took, nil
 		}
-		if err := sleep(limit, 5*time.Millisecond); err != nil {
+		if err := meter.Pause(limit, 5*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -248,14 +249,3 @@ func (f *fleet) count(group, workers int) (n int) {
 }
 
 func groupName(group int) string { return fmt.Sprintf("bench-settings-%d", group) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

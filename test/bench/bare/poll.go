@@ -12,6 +12,7 @@ import (
 
 	"github.com/rocketkit/rocketkit/internal/frame"
 	"github.com/rocketkit/rocketkit/internal/protocol"
+	"github.com/rocketkit/rocketkit/test/peer/meter"
 )
 
 // Poll asks a name server for a key's value as so many Clients would, each on a connection of its own, once in every, 20 % more
@@ -33,7 +34,7 @@ func Poll(ctx context.Context, nameServer, namespace, key string, pollers int, e
 
 func poll(ctx context.Context, nameServer string, get protocol.GetKV, every time.Duration, answered func(time.Duration)) error {
 	// Clients don't start all at once.
-	if err := pause(ctx, time.Duration(rand.Float64()*float64(every))); err != nil {
+	if err := meter.Pause(ctx, time.Duration(rand.Float64()*float64(every))); err != nil {
 		return err
 	}
 	nc, err := new(net.Dialer).DialContext(ctx, "tcp", nameServer)
@@ -50,7 +51,7 @@ func poll(ctx context.Context, nameServer string, get protocol.GetKV, every time
 			return err
 		}
 		answered(time.Since(began))
-		if err := pause(ctx, time.Duration((0.8+0.4*rand.Float64())*float64(every))); err != nil {
+		if err := meter.Pause(ctx, time.Duration((0.8+0.4*rand.Float64())*float64(every))); err != nil {
 			return err
 		}
 	}
@@ -75,15 +76,4 @@ func ask(nc net.Conn, r *bufio.Reader, get protocol.GetKV, opaque int32) error {
 		err = fmt.Errorf("bare: the name server has no %s in %s", get.Key, get.Namespace)
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

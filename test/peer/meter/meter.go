@@ -79,12 +79,12 @@ func (m *Meter) Wait(ctx context.Context) (Figures, error) {
 // Stretch measures for a while rather than between counts: it leaves the work warm-up time, then a stretch. mark is called at both
 // ends of that; count is asked how many messages there were until now.
 func Stretch(ctx context.Context, warm, stretch time.Duration, mark func(), count func() int64) (Figures, error) {
-	if err := pause(ctx, warm); err != nil {
+	if err := Pause(ctx, warm); err != nil {
 		return Figures{}, err
 	}
 	first := take(count())
 	mark()
-	if err := pause(ctx, stretch); err != nil {
+	if err := Pause(ctx, stretch); err != nil {
 		return Figures{}, err
 	}
 	last := take(count())
@@ -92,7 +92,8 @@ func Stretch(ctx context.Context, warm, stretch time.Duration, mark func(), coun
 	return last.since(first), nil
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, and returns the cause of ctx's end when that comes first.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
