@@ -3,12 +3,10 @@ package consumer
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 
 	"github.com/rocketkit/rocketkit"
 	"github.com/rocketkit/rocketkit/dynconf"
-	"github.com/rocketkit/rocketkit/internal/cluster"
 	"github.com/rocketkit/rocketkit/internal/engine"
 	"github.com/rocketkit/rocketkit/internal/telemetry"
 	"github.com/rocketkit/rocketkit/internal/trace"
@@ -45,7 +43,7 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	if recorder != nil {
 		settings.Hooks = append(settings.Hooks, recorder)
 	}
-	c := &Consumer{group: cfg.Group, trace: recorder, telemetry: meter, live: newLive(cfg, settings, logOf(view, cfg.Group))}
+	c := &Consumer{group: cfg.Group, trace: recorder, telemetry: meter, live: newLive(cfg, settings, view.LogOf("group", cfg.Group))}
 	settings.Properties = c.properties
 	if c.engine, err = engine.New(view, settings); err != nil {
 		return nil, fmt.Errorf("consumer: %w: %w", err, rocketkit.ErrConfig)
@@ -53,15 +51,6 @@ func New(client *rocketkit.Client, cfg Config) (*Consumer, error) {
 	c.live.engine = c.engine
 	c.follower = newFollower(client, cfg, c.live)
 	return c, nil
-}
-
-// logOf is where what concerns a group is logged.
-func logOf(view *cluster.View, group string) *slog.Logger {
-	log := view.Log().With("group", group)
-	if tenant := view.Names.Tenant(); tenant != "" {
-		log = log.With("tenant", tenant)
-	}
-	return log
 }
 
 // Run joins the group and consumes until ctx ends. Then it drains: nothing new starts, running handlers may finish

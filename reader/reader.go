@@ -66,14 +66,11 @@ func New(client *rocketkit.Client, cfg Config) (*Reader, error) {
 	}
 	r := &Reader{
 		cfg: cfg, view: view, group: toolsGroup,
-		log:       view.Log().With("reader", cfg.Topic),
+		log:       view.LogOf("reader", cfg.Topic),
 		ready:     make(chan struct{}),
 		positions: map[rocketkit.Queue]int64{},
 		queues:    map[rocketkit.Queue]*queue{},
 		seen:      map[rocketkit.Queue]bool{},
-	}
-	if view.Names.Tenant() != "" {
-		r.log = r.log.With("tenant", view.Names.Tenant())
 	}
 	for q, offset := range cfg.Positions {
 		r.positions[q] = offset

@@ -306,10 +306,7 @@ func (c *Cluster) logBeat(by heard, err error) {
 		delete(c.members.quiet, by)
 	}
 	c.members.mu.Unlock()
-	log := c.cfg.Log
-	if by.names.Tenant() != "" {
-		log = log.With("tenant", by.names.Tenant())
-	}
+	log := c.viewOf(by.speaker).LogOf()
 	switch {
 	case err != nil && !known:
 		log.Warn("heartbeats fail, trying on", "broker", by.broker, "error", err)

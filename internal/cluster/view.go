@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/rocketkit/rocketkit/internal/frame"
@@ -24,6 +25,15 @@ type View struct {
 
 	keys   *Keys
 	remote remoting.Caller // not the Cluster's, which signs with the Cluster's keys
+}
+
+// LogOf is the Cluster's log with these attributes, and the tenant's name where there is one.
+func (v *View) LogOf(attributes ...any) *slog.Logger {
+	log := v.Log().With(attributes...)
+	if tenant := v.Names.Tenant(); tenant != "" {
+		log = log.With("tenant", tenant)
+	}
+	return log
 }
 
 // Keys returns what signs the View's requests; nil when nothing does.

@@ -67,7 +67,7 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg:     cfg,
 		view:    view,
-		log:     view.Log().With("group", cfg.Group),
+		log:     view.LogOf("group", cfg.Group),
 		epoch:   time.Now(),
 		topics:  map[string]*topic{},
 		bytes:   allowance{max: consumerBytes},
@@ -80,9 +80,6 @@ func New(view *cluster.View, cfg Config) (*Engine, error) {
 		queues:  map[protocol.Queue]*queue{},
 		going:   map[protocol.Queue]*queue{},
 		others:  newComparer(),
-	}
-	if view.Names.Tenant() != "" {
-		e.log = e.log.With("tenant", view.Names.Tenant())
 	}
 	e.SetRetries(cfg.Retries)
 	if err := e.subscribe(); err != nil {

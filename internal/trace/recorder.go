@@ -50,18 +50,14 @@ func New(client *rocketkit.Client, group string) *Recorder {
 	view := client.Cluster()
 	topic, _ := view.Names.Topic(cfg.Topic) // Open and For have checked it
 	through, _ := view.Names.Group(sendGroup)
-	r := &Recorder{
+	return &Recorder{
 		group: group, topic: cfg.Topic,
 		to: send.New(view).Topic(topic), through: through,
 		ids:  protocol.NewIDs(address(view), os.Getpid()),
-		log:  view.Log().With("group", group, "trace_topic", cfg.Topic),
+		log:  view.LogOf("group", group, "trace_topic", cfg.Topic),
 		full: make(chan struct{}, 1),
 		stop: make(chan struct{}),
 	}
-	if view.Names.Tenant() != "" {
-		r.log = r.log.With("tenant", view.Names.Tenant())
-	}
-	return r
 }
 
 // address reads the IP out of a client id, ip@instance; without one it is the zero Addr.
